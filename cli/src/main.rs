@@ -1,0 +1,44 @@
+//! The program `slicewise`: trains, evaluates and predicts on real data.
+#![allow(clippy::std_instead_of_core, reason = "a program has std: one place to import from")]
+
+mod allocations;
+mod apply;
+mod args;
+mod console;
+mod data;
+mod error;
+mod evaluate;
+mod files;
+mod fit;
+mod inputs;
+mod interrupt;
+mod metrics;
+mod model;
+mod network;
+mod options;
+mod report;
+mod run;
+mod tensors;
+mod train;
+
+use args::Command;
+use error::Outcome;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("slicewise: {failure}");
+            failure.status().into()
+        }
+    }
+}
+
+fn run() -> Outcome<()> {
+    match args::parse()?.command {
+        Command::Train(arguments) => train::train(&arguments),
+        Command::Eval(arguments) => apply::eval(&arguments),
+        Command::Predict(arguments) => apply::predict(&arguments),
+    }
+}

@@ -1,0 +1,48 @@
+//! Sums and dot products against their oracle, on every level.
+#![no_main]
+
+use libfuzzer_sys::arbitrary::{Result, Unstructured};
+use libfuzzer_sys::fuzz_target;
+use slicewise_fuzz::{Values, length};
+use slicewise_kernels::reference::{self, assert_close, levels};
+use slicewise_kernels::{Element, ShapeError, dot, sum};
+
+fuzz_target!(|bytes: &[u8]| {
+    let bytes = &mut Unstructured::new(bytes);
+    // Bytes that are too few are no finding.
+    let _ = match bytes.arbitrary() {
+        Ok(true) => reductions::<f32>(bytes),
+        _ => reductions::<f64>(bytes),
+    };
+});
+
+fn reductions<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
+    let (n, other) = (length(bytes, 2000)?, length(bytes, 100)?);
+    let m = if bytes.ratio(1u8, 8u8)? { other } else { n };
+    let mut values = Values::new(bytes)?;
+    let (x, y) = (values.slice::<T>(n), values.slice::<T>(m));
+    let ones = vec![T::from(1); n];
+    let (expected_sum, expected) = (reference::reduce::dot(&x, &ones), reference::reduce::dot(&x, &y));
+    // The bound of a sum in any order; where the largest values meet, partial sums overflow in their own ways.
+    let bound =
+        |magnitude: f64| (n + 1) as f64 * T::EPSILON.to_f64() * magnitude + f64::from(f32::MIN_POSITIVE);
+    let overflows = |magnitude: f64| !T::from_f64(2.0 * magnitude).is_finite();
+    for level in levels() {
+        let actual = dot(level, &x, &y);
+        if m != n {
+            assert_eq!(actual, Err(ShapeError { argument: "y", expected: n, actual: m }));
+        } else if !overflows(expected.magnitude) {
+            assert_close(
+                actual.expect("equal lengths"),
+                expected.value,
+                bound(expected.magnitude),
+                "dot",
+                level,
+            );
+        }
+        if !overflows(expected_sum.magnitude) {
+            assert_close(sum(level, &x), expected_sum.value, bound(expected_sum.magnitude), "sum", level);
+        }
+    }
+    Ok(())
+}

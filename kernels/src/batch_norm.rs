@@ -1,0 +1,369 @@
+//! Batch normalisation: training forward and backward, evaluation, folding into a dense layer.
+//!
+//! For each channel, over its `n` values in the batch (Ioffe and Szegedy, "Batch Normalization: Accelerating Deep
+//! Network Training by Reducing Internal Covariate Shift", 2015):
+//!
+//! ```text
+//! mean     = sum x / n
+//! variance = sum (x - mean)^2 / n                 biased
+//! inv_std  = 1 / sqrt(variance + epsilon)
+//! y        = gamma * (x - mean) * inv_std + beta
+//! ```
+
+use crate::error::{expect_at_least, expect_len};
+use crate::simd::dispatch;
+use crate::{Channels, Element, Level, ShapeError};
+
+mod kernel;
+
+use kernel::{Batch, backward_kernel, evaluate_kernel, fold_kernel, forward_kernel};
+
+/// How running statistics are kept, and what is added to a variance before its square root.
+///
+/// Libraries differ in what they mean by momentum, and in the variance they keep:
+///
+/// | library | here |
+/// |---|---|
+/// | PyTorch, `momentum=0.1` | `BatchNorm::DEFAULT` |
+/// | PyTorch, `momentum=None` | `momentum: Momentum::Cumulative` |
+/// | CS231n, `momentum=0.9` | [`BatchNorm::CS231N`], running variance starting at 0 |
+/// | Keras, `momentum=0.99` | `momentum: Momentum::Fixed(0.01)`, `running_variance: RunningVariance::Biased` |
+///
+/// Running means start at 0; running variances at 1, in CS231n at 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNorm {
+    /// Added to the variance, so that a constant channel does not divide by 0. Positive.
+    pub epsilon: f64,
+    /// The weight of a batch in the running statistics.
+    pub momentum: Momentum,
+    /// Which variance the running one is the average of.
+    pub running_variance: RunningVariance,
+}
+
+/// The weight of a batch in the running statistics: `running = (1 - momentum) * running + momentum * batch`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Momentum {
+    /// The same for every batch, between 0 and 1. Libraries that multiply the *old* value by their momentum (CS231n,
+    /// Keras) call `1 - momentum` what is `momentum` here.
+    Fixed(f64),
+    /// `1 / (batches_seen + 1)`: the running statistics are the plain average over the batches so far.
+    Cumulative,
+}
+
+impl Momentum {
+    /// The weight of the batch that comes after `batches_seen` others.
+    #[must_use]
+    pub fn weight(self, batches_seen: u64) -> f64 {
+        match self {
+            Self::Fixed(momentum) => momentum,
+            #[expect(clippy::cast_precision_loss, reason = "a weight, rounded")]
+            Self::Cumulative => 1.0 / (batches_seen as f64 + 1.0),
+        }
+    }
+}
+
+/// Which variance the running one is the average of. The batch itself is always normalised with the biased one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunningVariance {
+    /// `sum (x - mean)^2 / (n - 1)` (PyTorch).
+    Unbiased,
+    /// `sum (x - mean)^2 / n` (CS231n, Keras).
+    Biased,
+}
+
+impl BatchNorm {
+    /// epsilon 1e-5, momentum 0.1, unbiased running variance: PyTorch's defaults.
+    pub const DEFAULT: Self =
+        Self { epsilon: 1e-5, momentum: Momentum::Fixed(0.1), running_variance: RunningVariance::Unbiased };
+
+    /// CS231n's: epsilon 1e-5, its momentum of 0.9 counted our way, biased running variance (start it at 0).
+    pub const CS231N: Self =
+        Self { epsilon: 1e-5, momentum: Momentum::Fixed(0.1), running_variance: RunningVariance::Biased };
+}
+
+impl Default for BatchNorm {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// The learned scale and shift, one of each a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct Affine<'a, T> {
+    /// The scale: 1 at first.
+    pub gamma: &'a [T],
+    /// The shift: 0 at first.
+    pub beta: &'a [T],
+}
+
+/// The gradients of [`Affine`].
+#[derive(Debug)]
+pub struct AffineGradient<'a, T> {
+    /// `sum dy * (x - mean) * inv_std`.
+    pub gamma: &'a mut [T],
+    /// `sum dy`.
+    pub beta: &'a mut [T],
+}
+
+/// The running statistics, one of each a channel, to evaluate with.
+#[derive(Clone, Copy, Debug)]
+pub struct Running<'a, T> {
+    /// The running mean.
+    pub mean: &'a [T],
+    /// The running variance.
+    pub variance: &'a [T],
+}
+
+/// The running statistics, to update.
+#[derive(Debug)]
+pub struct RunningMut<'a, T> {
+    /// The running mean: 0 at first.
+    pub mean: &'a mut [T],
+    /// The running variance: 1 at first (0 in CS231n).
+    pub variance: &'a mut [T],
+}
+
+/// The batch's statistics, kept from the forward pass for the backward one.
+#[derive(Clone, Copy, Debug)]
+pub struct Saved<'a, T> {
+    /// The batch's mean.
+    pub mean: &'a [T],
+    /// `1 / sqrt(variance + epsilon)`.
+    pub inv_std: &'a [T],
+}
+
+/// The batch's statistics, to fill in.
+#[derive(Debug)]
+pub struct SavedMut<'a, T> {
+    /// The batch's mean.
+    pub mean: &'a mut [T],
+    /// `1 / sqrt(variance + epsilon)`.
+    pub inv_std: &'a mut [T],
+}
+
+/// Normalises a batch by its own statistics: `y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`, a channel at
+/// a time.
+///
+/// `x`, `y`: `channels`; all else: one value a channel. Overwrites `saved` and `y`, updates `running`
+/// by the batch's weight [`config.momentum.weight(batches_seen)`](Momentum::weight); `batches_seen` counts the batches
+/// before this one, and matters for [`Momentum::Cumulative`] alone.
+///
+/// ```
+/// use slicewise_kernels::{Affine, BatchNorm, Channels, Level, RunningMut, SavedMut, batch_norm_forward};
+///
+/// let x = [1.0f32, 10.0, 3.0, 30.0]; // 2 rows of 2 features
+/// let (mut running_mean, mut running_variance) = ([0.0; 2], [1.0; 2]);
+/// let (mut mean, mut inv_std, mut y) = ([0.0; 2], [0.0; 2], [0.0; 4]);
+/// batch_norm_forward(
+///     Level::detect(),
+///     &BatchNorm::DEFAULT,
+///     0,
+///     Channels::last(2, 2),
+///     &x,
+///     Affine { gamma: &[1.0, 2.0], beta: &[0.0, 0.5] },
+///     RunningMut { mean: &mut running_mean, variance: &mut running_variance },
+///     SavedMut { mean: &mut mean, inv_std: &mut inv_std },
+///     &mut y,
+/// )?;
+/// assert_eq!(mean, [2.0, 20.0]);
+/// assert!(y.iter().zip([-1.0, -1.5, 1.0, 2.5]).all(|(y, z)| (y - z).abs() < 1e-4));
+/// assert!((running_mean[1] - 2.0).abs() < 1e-6 && (running_variance[0] - 1.1).abs() < 1e-6);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// [`ShapeError`] unless every length fits, and where a channel has fewer than two values: a batch of one has no
+/// variance to divide by.
+pub fn batch_norm_forward<T: Element>(
+    level: Level,
+    config: &BatchNorm,
+    batches_seen: u64,
+    channels: Channels,
+    x: &[T],
+    affine: Affine<'_, T>,
+    running: RunningMut<'_, T>,
+    saved: SavedMut<'_, T>,
+    y: &mut [T],
+) -> Result<(), ShapeError> {
+    let per_channel = two_or_more(channels)?;
+    expect_len("x", channels.len(), x.len())?;
+    expect_affine(channels, affine)?;
+    expect_len("running.mean", channels.channels(), running.mean.len())?;
+    expect_len("running.variance", channels.channels(), running.variance.len())?;
+    expect_len("saved.mean", channels.channels(), saved.mean.len())?;
+    expect_len("saved.inv_std", channels.channels(), saved.inv_std.len())?;
+    expect_len("y", channels.len(), y.len())?;
+    let batch = Batch::new(config, config.momentum.weight(batches_seen), per_channel);
+    dispatch!(level, simd => forward_kernel(simd, &batch, channels, x, affine, running, saved, y));
+    Ok(())
+}
+
+/// Normalises by the running statistics: `y = gamma * (x - running_mean) / sqrt(running_variance + epsilon) + beta`.
+///
+/// An affine map of each value by itself: its bits do not depend on the rest of the batch. Layouts as in
+/// [`batch_norm_forward`].
+///
+/// # Errors
+/// [`ShapeError`] unless every length fits.
+pub fn batch_norm_evaluate<T: Element>(
+    level: Level,
+    epsilon: f64,
+    channels: Channels,
+    x: &[T],
+    affine: Affine<'_, T>,
+    running: Running<'_, T>,
+    y: &mut [T],
+) -> Result<(), ShapeError> {
+    expect_len("x", channels.len(), x.len())?;
+    expect_evaluation(channels, affine, running)?;
+    expect_len("y", channels.len(), y.len())?;
+    let epsilon = T::from_f64(epsilon);
+    dispatch!(level, simd => evaluate_kernel(simd, epsilon, channels, Some(x), affine, running, y));
+    Ok(())
+}
+
+/// [`batch_norm_evaluate`] that overwrites its input, with the same bits.
+///
+/// # Errors
+/// [`ShapeError`] unless every length fits.
+pub fn batch_norm_evaluate_in_place<T: Element>(
+    level: Level,
+    epsilon: f64,
+    channels: Channels,
+    x: &mut [T],
+    affine: Affine<'_, T>,
+    running: Running<'_, T>,
+) -> Result<(), ShapeError> {
+    expect_len("x", channels.len(), x.len())?;
+    expect_evaluation(channels, affine, running)?;
+    let epsilon = T::from_f64(epsilon);
+    dispatch!(level, simd => evaluate_kernel(simd, epsilon, channels, None, affine, running, x));
+    Ok(())
+}
+
+/// The gradients of a loss by `x`, `gamma` and `beta`, from its gradient `dy` by `y`, through the batch's statistics.
+///
+/// With `z = (x - mean) * inv_std`, `n` values a channel:
+///
+/// ```text
+/// dbeta  = sum dy
+/// dgamma = sum dy * z
+/// dx     = gamma * inv_std * (dy - dbeta / n - z * dgamma / n)
+/// ```
+///
+/// `x` and `saved` are those of the forward pass. Overwrites `dx` and `gradient`.
+///
+/// # Errors
+/// [`ShapeError`] unless every length fits, and where a channel has fewer than two values.
+pub fn batch_norm_backward<T: Element>(
+    level: Level,
+    channels: Channels,
+    x: &[T],
+    gamma: &[T],
+    saved: Saved<'_, T>,
+    dy: &[T],
+    dx: &mut [T],
+    gradient: AffineGradient<'_, T>,
+) -> Result<(), ShapeError> {
+    let n = expect_backward(channels, x, gamma, saved, dy.len(), &gradient)?;
+    expect_len("dx", channels.len(), dx.len())?;
+    dispatch!(level, simd => backward_kernel(simd, channels, n, x, gamma, saved, Some(dy), dx, gradient));
+    Ok(())
+}
+
+/// [`batch_norm_backward`] that turns `dy` into `dx` where it stands, with the same bits.
+///
+/// # Errors
+/// [`ShapeError`] unless every length fits, and where a channel has fewer than two values.
+pub fn batch_norm_backward_in_place<T: Element>(
+    level: Level,
+    channels: Channels,
+    x: &[T],
+    gamma: &[T],
+    saved: Saved<'_, T>,
+    dy: &mut [T],
+    gradient: AffineGradient<'_, T>,
+) -> Result<(), ShapeError> {
+    let n = expect_backward(channels, x, gamma, saved, dy.len(), &gradient)?;
+    dispatch!(level, simd => backward_kernel(simd, channels, n, x, gamma, saved, None, dy, gradient));
+    Ok(())
+}
+
+/// Writes the evaluation of a batch normalisation into the dense layer before it, so that
+/// `x * weight + bias` gives what the two gave together.
+///
+/// ```text
+/// scale        = gamma / sqrt(running_variance + epsilon)
+/// weight[i][j] = weight[i][j] * scale[j]
+/// bias[j]      = (bias[j] - running_mean[j]) * scale[j] + beta[j]
+/// ```
+///
+/// `weight`: (inputs, outputs) row-major, any number of inputs; `bias` and all else: (outputs).
+///
+/// # Errors
+/// [`ShapeError`] unless `weight` holds whole rows of as many values as `bias`, and every other length is that one.
+pub fn batch_norm_fold<T: Element>(
+    level: Level,
+    epsilon: f64,
+    affine: Affine<'_, T>,
+    running: Running<'_, T>,
+    weight: &mut [T],
+    bias: &mut [T],
+) -> Result<(), ShapeError> {
+    let outputs = bias.len();
+    let inputs = weight.len().checked_div(outputs).unwrap_or(0);
+    let channels = Channels::last(inputs, outputs);
+    expect_len("weight", channels.len(), weight.len())?;
+    expect_evaluation(channels, affine, running)?;
+    let epsilon = T::from_f64(epsilon);
+    dispatch!(level, simd => fold_kernel(simd, epsilon, affine, running, weight, bias));
+    Ok(())
+}
+
+/// The number of values in each channel, where a variance can be taken of them.
+fn two_or_more(channels: Channels) -> Result<f64, ShapeError> {
+    let n = channels.per_channel();
+    expect_at_least("channels.per_channel()", 2, n)?;
+    #[expect(clippy::cast_precision_loss, reason = "a divisor, rounded")]
+    Ok(n as f64)
+}
+
+fn expect_affine<T>(channels: Channels, affine: Affine<'_, T>) -> Result<(), ShapeError> {
+    expect_len("affine.gamma", channels.channels(), affine.gamma.len())?;
+    expect_len("affine.beta", channels.channels(), affine.beta.len())
+}
+
+fn expect_evaluation<T>(
+    channels: Channels,
+    affine: Affine<'_, T>,
+    running: Running<'_, T>,
+) -> Result<(), ShapeError> {
+    expect_affine(channels, affine)?;
+    expect_len("running.mean", channels.channels(), running.mean.len())?;
+    expect_len("running.variance", channels.channels(), running.variance.len())
+}
+
+fn expect_backward<T>(
+    channels: Channels,
+    x: &[T],
+    gamma: &[T],
+    saved: Saved<'_, T>,
+    dy: usize,
+    gradient: &AffineGradient<'_, T>,
+) -> Result<T, ShapeError>
+where
+    T: Element,
+{
+    let n = two_or_more(channels)?;
+    expect_len("x", channels.len(), x.len())?;
+    expect_len("gamma", channels.channels(), gamma.len())?;
+    expect_len("saved.mean", channels.channels(), saved.mean.len())?;
+    expect_len("saved.inv_std", channels.channels(), saved.inv_std.len())?;
+    expect_len("dy", channels.len(), dy)?;
+    expect_len("gradient.gamma", channels.channels(), gradient.gamma.len())?;
+    expect_len("gradient.beta", channels.channels(), gradient.beta.len())?;
+    Ok(T::from_f64(n))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! [`Element`]: what the kernels compute with, `f32` or `f64`.
+
+use core::fmt::{Debug, Display};
+use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
+
+use crate::math::{double, single};
+use crate::simd::{Lanes, Simd};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// `f32` or `f64`. Sealed: kernels rely on its sizes.
+pub trait Element:
+    Copy
+    + Default
+    + PartialOrd
+    + Debug
+    + Display
+    + Add<Output = Self>
+    + AddAssign
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + From<u8>
+    + Send
+    + Sync
+    + sealed::Sealed
+    + 'static
+{
+    /// Elements in a block, which is one cache line: 16 `f32`, 8 `f64`.
+    const LANES: usize;
+    /// The distance from 1 to the next larger number.
+    const EPSILON: Self;
+    /// Positive infinity.
+    const INFINITY: Self;
+    /// A block in memory: an array of [`LANES`](Element::LANES).
+    #[doc(hidden)]
+    type Block: Copy
+        + Default
+        + AsRef<[Self]>
+        + AsMut<[Self]>
+        + for<'a> TryFrom<&'a [Self]>
+        + PartialEq
+        + Debug;
+    /// A block in the registers of an instruction set.
+    #[doc(hidden)]
+    type Lanes<S: Simd>: Lanes<Scalar = Self, Block = Self::Block, Simd = S>;
+
+    /// The nearest value.
+    fn from_f64(x: f64) -> Self;
+    /// The value, exactly.
+    fn to_f64(self) -> f64;
+    /// The square root, correctly rounded.
+    fn sqrt(self) -> Self;
+    /// `e^self`, for single values outside the lanes.
+    fn exp(self) -> Self;
+    /// The natural logarithm, for single values outside the lanes.
+    fn ln(self) -> Self;
+    /// `false` for NaN and the infinities.
+    fn is_finite(self) -> bool;
+
+    /// `x` as whole blocks and the elements left over.
+    #[doc(hidden)]
+    fn blocks(x: &[Self]) -> (&[Self::Block], &[Self]);
+    /// `x` as whole blocks and the elements left over.
+    #[doc(hidden)]
+    fn blocks_mut(x: &mut [Self]) -> (&mut [Self::Block], &mut [Self]);
+
+    /// `e^x`.
+    #[doc(hidden)]
+    fn exp_lanes<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// `e^x` for `x <= 0`.
+    #[doc(hidden)]
+    fn exp_negative_lanes<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// `e^x - 1` for `x <= 0`.
+    #[doc(hidden)]
+    fn exp_m1_negative_lanes<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// `ln(x)`.
+    #[doc(hidden)]
+    fn ln_lanes<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// `tanh(x)`.
+    #[doc(hidden)]
+    fn tanh_lanes<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
+    /// `1 / (1 + e^-x)`.
+    #[doc(hidden)]
+    fn sigmoid_lanes<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
+}
+
+/// The two types differ in their names alone.
+macro_rules! element {
+    ($scalar:ident, $lanes:ident, $n:literal, $math:ident, $sqrt:path, $exp:path, $ln:path) => {
+        impl Element for $scalar {
+            const LANES: usize = $n;
+            const EPSILON: Self = $scalar::EPSILON;
+            const INFINITY: Self = $scalar::INFINITY;
+            type Block = [$scalar; $n];
+            type Lanes<S: Simd> = S::$lanes;
+
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $scalar
+            }
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                f64::from(self)
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                $sqrt(self)
+            }
+            #[inline(always)]
+            fn exp(self) -> Self {
+                $exp(self)
+            }
+            #[inline(always)]
+            fn ln(self) -> Self {
+                $ln(self)
+            }
+            #[inline(always)]
+            fn is_finite(self) -> bool {
+                $scalar::is_finite(self)
+            }
+            #[inline(always)]
+            fn blocks(x: &[Self]) -> (&[Self::Block], &[Self]) {
+                x.as_chunks()
+            }
+            #[inline(always)]
+            fn blocks_mut(x: &mut [Self]) -> (&mut [Self::Block], &mut [Self]) {
+                x.as_chunks_mut()
+            }
+
+            #[inline(always)]
+            fn exp_lanes<S: Simd>(simd: S, x: S::$lanes) -> S::$lanes {
+                $math::exp(simd, x)
+            }
+            #[inline(always)]
+            fn exp_negative_lanes<S: Simd>(simd: S, x: S::$lanes) -> S::$lanes {
+                $math::exp_negative(simd, x)
+            }
+            #[inline(always)]
+            fn exp_m1_negative_lanes<S: Simd>(simd: S, x: S::$lanes) -> S::$lanes {
+                $math::exp_m1_negative(simd, x)
+            }
+            #[inline(always)]
+            fn ln_lanes<S: Simd>(simd: S, x: S::$lanes) -> S::$lanes {
+                $math::ln(simd, x)
+            }
+            #[inline(always)]
+            fn tanh_lanes<S: Simd>(simd: S, x: S::$lanes) -> S::$lanes {
+                $math::tanh(simd, x)
+            }
+            #[inline(always)]
+            fn sigmoid_lanes<S: Simd>(simd: S, x: S::$lanes) -> S::$lanes {
+                $math::sigmoid(simd, x)
+            }
+        }
+    };
+}
+
+element!(f32, F32, 16, single, libm::sqrtf, libm::expf, libm::logf);
+element!(f64, F64, 8, double, libm::sqrt, libm::exp, libm::log);

@@ -1,0 +1,140 @@
+//! [`MatRef`] and [`MatMut`]: a slice seen as a matrix.
+
+use crate::ShapeError;
+use crate::error::expect_at_least;
+
+/// A matrix in a slice, to read: element `(i, j)` is `data[i * row_stride + j * col_stride]`.
+///
+/// Nothing is checked until a kernel takes it; a slice that is too short is then a [`ShapeError`].
+#[derive(Clone, Copy, Debug)]
+pub struct MatRef<'a, T> {
+    pub(super) data: &'a [T],
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    pub(super) row_stride: usize,
+    pub(super) col_stride: usize,
+}
+
+impl<'a, T> MatRef<'a, T> {
+    /// `rows` by `cols`, rows one after another.
+    #[must_use]
+    pub const fn row_major(data: &'a [T], rows: usize, cols: usize) -> Self {
+        Self { data, rows, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// `rows` by `cols` with any strides, in elements: a part of a larger matrix, columns one after another, or
+    /// (stride 0) one row or column repeated.
+    #[must_use]
+    pub const fn strided(
+        data: &'a [T],
+        rows: usize,
+        cols: usize,
+        row_stride: usize,
+        col_stride: usize,
+    ) -> Self {
+        Self { data, rows, cols, row_stride, col_stride }
+    }
+
+    /// The transpose, without moving anything.
+    ///
+    /// ```
+    /// use slicewise_kernels::{Level, MatMut, MatRef, gemm, gemm_scratch_len};
+    ///
+    /// let x = [1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0]; // (2, 3)
+    /// let x = MatRef::row_major(&x, 2, 3);
+    /// let mut gram = [0.0; 9]; // X^T X
+    /// let mut scratch = [0.0; gemm_scratch_len(3, 3, 2)];
+    /// gemm(Level::detect(), 1.0, x.t(), x, 0.0, MatMut::row_major(&mut gram, 3, 3), &mut scratch)?;
+    /// assert_eq!(gram[0], 1.0 + 16.0);
+    /// # Ok::<(), slicewise_kernels::ShapeError>(())
+    /// ```
+    #[must_use]
+    pub const fn t(self) -> Self {
+        Self {
+            data: self.data,
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+        }
+    }
+
+    pub(super) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {
+        let span = span(self.rows, self.cols, self.row_stride, self.col_stride);
+        expect_at_least(argument, span, self.data.len())
+    }
+}
+
+/// A matrix in a slice, to write: as [`MatRef`]. Its elements must not overlap.
+#[derive(Debug)]
+pub struct MatMut<'a, T> {
+    pub(super) data: &'a mut [T],
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    pub(super) row_stride: usize,
+    pub(super) col_stride: usize,
+}
+
+impl<'a, T> MatMut<'a, T> {
+    /// `rows` by `cols`, rows one after another.
+    #[must_use]
+    pub const fn row_major(data: &'a mut [T], rows: usize, cols: usize) -> Self {
+        Self { data, rows, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// `rows` by `cols` with any strides, in elements.
+    #[must_use]
+    pub const fn strided(
+        data: &'a mut [T],
+        rows: usize,
+        cols: usize,
+        row_stride: usize,
+        col_stride: usize,
+    ) -> Self {
+        Self { data, rows, cols, row_stride, col_stride }
+    }
+
+    /// The transpose, without moving anything.
+    #[must_use]
+    pub const fn t(self) -> Self {
+        Self {
+            data: self.data,
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+        }
+    }
+
+    pub(super) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {
+        let span = span(self.rows, self.cols, self.row_stride, self.col_stride);
+        expect_at_least(argument, span, self.data.len())?;
+        if self.rows == 0 || self.cols == 0 {
+            return Ok(());
+        }
+        // Elements are apart where one stride steps over all that the other reaches.
+        let (rows, cols) = ((self.rows, self.row_stride), (self.cols, self.col_stride));
+        let (inner, outer) = if self.row_stride < self.col_stride { (rows, cols) } else { (cols, rows) };
+        if inner.0 > 1 {
+            expect_at_least("c's smaller stride", 1, inner.1)?;
+        }
+        if outer.0 > 1 {
+            expect_at_least(
+                "c's larger stride",
+                (inner.0 - 1).saturating_mul(inner.1).saturating_add(1),
+                outer.1,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The least length of a slice that holds such a matrix; `usize::MAX` where none can.
+fn span(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> usize {
+    if rows == 0 || cols == 0 {
+        return 0;
+    }
+    let last_row = (rows - 1).saturating_mul(row_stride);
+    let last_col = (cols - 1).saturating_mul(col_stride);
+    last_row.saturating_add(last_col).saturating_add(1)
+}

@@ -1,0 +1,537 @@
+//! Reductions: sums, products, norms, moments, extremes, histograms.
+//!
+//! Sums go through a fixed tree: 64 `f32` or 32 `f64` partial sums (four blocks) over at most 256 blocks at a time,
+//! merged pairwise; then each of the 16 or 8 lanes is summed over the chunks in `f64`, and those go pairwise into one. So
+//! the bits depend on the values and the length alone, and the error of an `f32` sum is at most `68 * EPSILON / 2 * sum |x|`
+//! (4.1e-6 of it) at any length, where a plain loop has `n * EPSILON / 2`. An `f64` sum has `EPSILON / 2` more for
+//! each 2048 elements.
+
+use crate::error::expect_len;
+use crate::simd::apply::{fold, fold_sum, take_chunk};
+use crate::simd::{Lanes, Simd, dispatch};
+use crate::{Element, Level, ShapeError};
+
+/// `sum x[i]`; 0 for an empty slice.
+///
+/// ```
+/// use slicewise_kernels::{Level, sum};
+///
+/// assert_eq!(sum(Level::detect(), &[1.0f32, 2.0, 3.5]), 6.5);
+/// ```
+pub fn sum<T: Element>(level: Level, x: &[T]) -> T {
+    T::from_f64(dispatch!(level, simd => sum_kernel(simd, x)))
+}
+
+/// The dot product `sum x[i] * y[i]`, by fused multiply-add; 0 for empty slices.
+///
+/// ```
+/// use slicewise_kernels::{Level, dot};
+///
+/// assert_eq!(dot(Level::detect(), &[1.0f64, 2.0], &[3.0, 4.0])?, 11.0);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// [`ShapeError`] unless `y` is as long as `x`.
+pub fn dot<T: Element>(level: Level, x: &[T], y: &[T]) -> Result<T, ShapeError> {
+    expect_len("y", x.len(), y.len())?;
+    Ok(T::from_f64(dispatch!(level, simd => dot_kernel(simd, x, y))))
+}
+
+/// `sum x[i]^2`; 0 for an empty slice. Infinite where a square overflows: see [`norm`].
+///
+/// ```
+/// use slicewise_kernels::{Level, sum_of_squares};
+///
+/// assert_eq!(sum_of_squares(Level::detect(), &[3.0f32, -4.0]), 25.0);
+/// ```
+pub fn sum_of_squares<T: Element>(level: Level, x: &[T]) -> T {
+    T::from_f64(dispatch!(level, simd => dot_kernel(simd, x, x)))
+}
+
+/// The penalty of L2 regularisation, `0.5 * regularisation * sum w[i]^2`, as [`optimizer_step`](crate::optimizer_step)
+/// has its gradient. The sum is not rounded to `T`.
+///
+/// ```
+/// use slicewise_kernels::{Level, l2_penalty};
+///
+/// assert_eq!(l2_penalty(Level::detect(), 0.1, &[3.0f32, -4.0]), 1.25);
+/// ```
+pub fn l2_penalty<T: Element>(level: Level, regularisation: f64, w: &[T]) -> f64 {
+    0.5 * regularisation * dispatch!(level, simd => dot_kernel(simd, w, w))
+}
+
+/// The Manhattan (L1) norm `sum |x[i]|`; 0 for an empty slice.
+///
+/// ```
+/// use slicewise_kernels::{Level, sum_abs};
+///
+/// assert_eq!(sum_abs(Level::detect(), &[3.0f32, -4.0]), 7.0);
+/// ```
+pub fn sum_abs<T: Element>(level: Level, x: &[T]) -> T {
+    T::from_f64(dispatch!(level, simd => sum_abs_kernel(simd, x)))
+}
+
+/// The Euclidean (L2) norm `sqrt(sum x[i]^2)`; 0 for an empty slice.
+///
+/// Squares that overflow or underflow do no harm: where the sum of squares is too large or too small to be trusted, a
+/// second pass scales by the largest magnitude.
+///
+/// ```
+/// use slicewise_kernels::{Level, norm};
+///
+/// assert_eq!(norm(Level::detect(), &[3.0f32, -4.0]), 5.0);
+/// assert_eq!(norm(Level::detect(), &[3e30f32, -4e30]), 5e30);
+/// ```
+pub fn norm<T: Element>(level: Level, x: &[T]) -> T {
+    T::from_f64(dispatch!(level, simd => norm_kernel(simd, x)))
+}
+
+/// `sum x[i] / n`; NaN for an empty slice.
+///
+/// ```
+/// use slicewise_kernels::{Level, mean};
+///
+/// assert_eq!(mean(Level::detect(), &[1.0f32, 2.0, 6.0]), 3.0);
+/// ```
+pub fn mean<T: Element>(level: Level, x: &[T]) -> T {
+    T::from_f64(dispatch!(level, simd => sum_kernel(simd, x)) / x.len() as f64)
+}
+
+/// The biased variance `sum (x[i] - mean)^2 / n`; NaN for an empty slice.
+///
+/// Each 256 blocks are read three times, from the cache: their mean, and the sums of the deviations from it and of
+/// their squares, whose first corrects the rounding of the mean (Chan, Golub & LeVeque 1983). The chunks are
+/// merged in `f64`. So a mean that is large beside the deviations costs no accuracy: the relative error for `f32` is
+/// below 1e-5.
+///
+/// ```
+/// use slicewise_kernels::{Level, variance};
+///
+/// assert_eq!(variance(Level::detect(), &[1e6f32, 1e6 + 2.0]), 1.0);
+/// ```
+pub fn variance<T: Element>(level: Level, x: &[T]) -> T {
+    T::from_f64(dispatch!(level, simd => variance_kernel(simd, x)))
+}
+
+/// The largest element; minus infinity for an empty slice, NaN where there is one. Of zeros of both signs it may be
+/// either.
+///
+/// ```
+/// use slicewise_kernels::{Level, max};
+///
+/// assert_eq!(max(Level::detect(), &[1.0f32, 3.0, 2.0]), 3.0);
+/// assert!(max(Level::detect(), &[1.0, f32::NAN, 2.0]).is_nan());
+/// ```
+pub fn max<T: Element>(level: Level, x: &[T]) -> T {
+    dispatch!(level, simd => max_kernel(simd, x))
+}
+
+/// The smallest element; infinity for an empty slice, NaN where there is one. Of zeros of both signs it may be
+/// either.
+///
+/// ```
+/// use slicewise_kernels::{Level, min};
+///
+/// assert_eq!(min(Level::detect(), &[3.0f32, 1.0, 2.0]), 1.0);
+/// ```
+pub fn min<T: Element>(level: Level, x: &[T]) -> T {
+    dispatch!(level, simd => min_kernel(simd, x))
+}
+
+/// Where the first of the largest elements stands, `None` for an empty slice. NaN counts as the largest (NumPy's
+/// rule): the first NaN, where there is one.
+///
+/// ```
+/// use slicewise_kernels::{Level, argmax};
+///
+/// assert_eq!(argmax(Level::detect(), &[1.0f32, 3.0, 2.0, 3.0]), Some(1));
+/// ```
+pub fn argmax<T: Element>(level: Level, x: &[T]) -> Option<usize> {
+    dispatch!(level, simd => argmax_kernel(simd, x))
+}
+
+/// Counts the elements in each of `counts.len()` bins of one width over `[low, high]`, and returns how many lie outside
+/// (NaN does).
+///
+/// Bin `j` of `b` has `low + j * (high - low) / b <= x < low + (j + 1) * (high - low) / b`, as near as `f64` rounds, and
+/// the last one has `high` too. The counts are added to what is there, so that a histogram can go over several
+/// slices; set them to 0 first. With `low == high` that one value falls into the first bin; where `low <= high` does
+/// not hold, or there are no bins, everything lies outside.
+///
+/// ```
+/// use slicewise_kernels::histogram;
+///
+/// let mut counts = [0; 2];
+/// let outside = histogram(&[0.0f32, 0.2, 0.5, 1.0, 1.5, f32::NAN], 0.0, 1.0, &mut counts);
+/// assert_eq!((counts, outside), ([2, 2], 2));
+/// ```
+pub fn histogram<T: Element>(x: &[T], low: f64, high: f64, counts: &mut [u64]) -> u64 {
+    let per_unit = counts.len() as f64 / (high - low);
+    let last = counts.len().saturating_sub(1);
+    let mut outside = 0;
+    for x in x {
+        let x = x.to_f64();
+        // Casts of NaN (0 / 0, of an empty range) give 0.
+        let bin = (((x - low) * per_unit) as usize).min(last);
+        match counts.get_mut(bin) {
+            Some(count) if low <= x && x <= high => *count += 1,
+            _ => outside += 1,
+        }
+    }
+    outside
+}
+
+#[inline(always)]
+fn sum_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
+    fold_sum(
+        simd,
+        [x],
+        #[inline(always)]
+        |sum, [x]| sum + x,
+    )
+}
+
+#[inline(always)]
+fn dot_kernel<T: Element, S: Simd>(simd: S, x: &[T], y: &[T]) -> f64 {
+    fold_sum(
+        simd,
+        [x, y],
+        #[inline(always)]
+        |sum, [x, y]| x.mul_add(y, sum),
+    )
+}
+
+#[inline(always)]
+fn sum_abs_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
+    fold_sum(
+        simd,
+        [x],
+        #[inline(always)]
+        |sum, [x]| sum + x.max(-x),
+    )
+}
+
+#[inline(always)]
+fn norm_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
+    // Below it, squares that have become subnormal may count.
+    let least = if T::LANES == 16 { 1e-30 } else { 1e-280 };
+    let squares = dot_kernel(simd, x, x);
+    if squares >= least && squares < f64::INFINITY || squares.is_nan() {
+        return libm::sqrt(squares);
+    }
+    let largest = largest_magnitude(simd, x);
+    if largest == T::default() || !largest.is_finite() {
+        return largest.to_f64();
+    }
+    let scale = T::Lanes::<S>::splat(simd, largest);
+    let squares = fold_sum(
+        simd,
+        [x],
+        #[inline(always)]
+        |sum, [x]| {
+            // Not a product with 1 / scale, which is infinite for subnormal ones.
+            let x = x / scale;
+            x.mul_add(x, sum)
+        },
+    );
+    largest.to_f64() * libm::sqrt(squares)
+}
+
+/// `max |x[i]|`, NaN where there is one.
+#[inline(always)]
+fn largest_magnitude<T: Element, S: Simd>(simd: S, x: &[T]) -> T {
+    let zero = T::Lanes::<S>::splat(simd, T::default());
+    extreme(
+        simd,
+        x,
+        zero,
+        #[inline(always)]
+        |a, x| a.max(x.max(-x)),
+        #[inline(always)]
+        |a, b| a > b,
+    )
+}
+
+#[inline(always)]
+fn max_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> T {
+    extreme(
+        simd,
+        x,
+        T::Lanes::<S>::splat(simd, -T::INFINITY),
+        #[inline(always)]
+        |a, x| a.max(x),
+        #[inline(always)]
+        |a, b| a > b,
+    )
+}
+
+#[inline(always)]
+fn min_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> T {
+    extreme(
+        simd,
+        x,
+        T::Lanes::<S>::splat(simd, T::INFINITY),
+        #[inline(always)]
+        |a, x| a.min(x),
+        #[inline(always)]
+        |a, b| a < b,
+    )
+}
+
+/// Folds by `step`, which keeps a NaN of its second argument, and keeps those of the first as well. `before` says which
+/// of two numbers wins.
+#[inline(always)]
+fn extreme<T: Element, S: Simd>(
+    simd: S,
+    x: &[T],
+    init: T::Lanes<S>,
+    step: impl Fn(T::Lanes<S>, T::Lanes<S>) -> T::Lanes<S>,
+    before: impl Fn(T, T) -> bool,
+) -> T {
+    let acc = fold(
+        simd,
+        [x],
+        init,
+        #[inline(always)]
+        |a, [x]| T::Lanes::<S>::select(a.eq(a), step(a, x), a),
+        #[inline(always)]
+        |a, b| T::Lanes::<S>::select(a.eq(a), step(a, b), a),
+    );
+    acc.fold_lanes(
+        simd,
+        #[inline(always)]
+        |a, b| if before(a, b) || a.to_f64().is_nan() { a } else { b },
+    )
+}
+
+#[inline(always)]
+fn argmax_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> Option<usize> {
+    let largest = max_kernel(simd, x);
+    let is_largest = |x: T| (x == largest) | x.to_f64().is_nan();
+    // Whole blocks without an exit inside take vector comparisons.
+    let (blocks, _) = T::blocks(x);
+    let skipped =
+        blocks.iter().take_while(|block| !block.as_ref().iter().fold(false, |any, &x| any | is_largest(x)));
+    let start = skipped.count() * T::LANES;
+    let found = x.get(start..)?.iter().position(|&x| is_largest(x))?;
+    Some(start + found)
+}
+
+#[inline(always)]
+fn variance_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
+    let (mut count, mut mean, mut squares) = (0.0, 0.0, 0.0);
+    let mut rest = [x];
+    while rest.first().is_some_and(|x| !x.is_empty()) {
+        let [chunk] = take_chunk(&mut rest);
+        let n = chunk.len() as f64;
+        let shift = T::from_f64(sum_kernel(simd, chunk) / n);
+        let center = T::Lanes::<S>::splat(simd, shift);
+        let deviations = fold_sum(
+            simd,
+            [chunk],
+            #[inline(always)]
+            |sum, [x]| sum + (x - center),
+        );
+        let chunk_squares = fold_sum(
+            simd,
+            [chunk],
+            #[inline(always)]
+            |sum, [x]| {
+                let x = x - center;
+                x.mul_add(x, sum)
+            },
+        ) - deviations * deviations / n;
+        let delta = shift.to_f64() + deviations / n - mean;
+        let both = count + n;
+        squares += chunk_squares + delta * delta * count * n / both;
+        mean += delta * n / both;
+        count = both;
+    }
+    // Rounding may leave a variance of 0 below it.
+    if squares < 0.0 { 0.0 } else { squares / count }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::reduce as oracle;
+    use crate::reference::strategies::{slice, special_slice};
+    use crate::reference::{Placed, assert_close, assert_same_bits, levels};
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    /// What underflow may cost each term: half the smallest subnormal `f32`, or `f64` (generously).
+    fn tiny<T: Element>() -> f64 {
+        if T::LANES == 16 { f64::from(f32::from_bits(1)) } else { 1e-320 }
+    }
+
+    /// The stated bound of the sums, for products (one rounding more where they are not fused, one of the result).
+    fn bound<T: Element>(n: usize, magnitude: f64) -> f64 {
+        let roundings = 70.0 + n as f64 / 2048.0;
+        roundings * T::EPSILON.to_f64() / 2.0 * magnitude + n as f64 * tiny::<T>()
+    }
+
+    /// On every level: within `bound` of `expected`, the same bits on the FMA levels and from any place in memory.
+    fn check<T: Element>(what: &str, x: &[T], expected: f64, bound: f64, f: impl Fn(Level, &[T]) -> T) {
+        let mut first = None;
+        for level in levels() {
+            let actual = f(level, x);
+            assert_close(actual, expected, bound, what, level);
+            for offset in [1, 7, T::LANES - 1] {
+                assert_same_bits(&[f(level, Placed::new(x, offset).get())], &[actual], what, level);
+            }
+            if level != Level::Portable {
+                assert_same_bits(&[actual], &[*first.get_or_insert(actual)], what, level);
+            }
+        }
+    }
+
+    fn check_all<T: Element>(x: &[T], y: &[T]) {
+        let n = x.len();
+        let product = oracle::dot(x, y);
+        check("dot", x, product.value, bound::<T>(n, product.magnitude), |level, x| {
+            dot(level, x, y).unwrap()
+        });
+        let sum_of = oracle::sum(x);
+        check("sum", x, sum_of.value, bound::<T>(n, sum_of.magnitude), sum);
+        check("sum_abs", x, sum_of.magnitude, bound::<T>(n, sum_of.magnitude), sum_abs);
+        let squares = oracle::dot(x, x).value;
+        check("sum_of_squares", x, squares, bound::<T>(n, squares), sum_of_squares);
+        let penalty = |level, x: &[T]| T::from_f64(l2_penalty(level, 0.25, x));
+        check("l2_penalty", x, 0.125 * squares, bound::<T>(n, 0.125 * squares), penalty);
+        // Half the relative error of the squares; the scaled way has two roundings more for each term.
+        let exact = libm::sqrt(squares);
+        check("norm", x, exact, 40.0 * T::EPSILON.to_f64() * exact + tiny::<T>(), norm);
+        if n > 0 {
+            let count = n as f64;
+            check("mean", x, sum_of.value / count, bound::<T>(n, sum_of.magnitude) / count, mean);
+            // The squares' bound, and that of the square of what the mean may be wrong by.
+            let exact = oracle::variance(x);
+            let mean_bound = bound::<T>(n, sum_of.magnitude) / count;
+            let variance_bound = 80.0 * T::EPSILON.to_f64() * (exact + mean_bound * mean_bound) + tiny::<T>();
+            check("variance", x, exact, variance_bound, variance);
+        }
+    }
+
+    fn check_extremes<T: Element>(x: &[T]) {
+        let (largest, place) = oracle::max(x);
+        let negative: Vec<T> = x.iter().map(|&x| -x).collect();
+        check("max", x, largest, 0.0, max);
+        check("min", &negative, -largest, 0.0, min);
+        for level in levels() {
+            assert_eq!(argmax(level, x), place, "{x:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn f32_is_within_its_bound((x, y) in (0usize..300).prop_flat_map(|n| (slice::<f32>(n), slice::<f32>(n)))) {
+            check_all(&x, &y);
+        }
+
+        #[test]
+        fn f64_is_within_its_bound((x, y) in (0usize..150).prop_flat_map(|n| (slice::<f32>(n), slice::<f32>(n)))) {
+            // Of a range whose squares do not overflow.
+            let of = |x: Vec<f32>| -> Vec<f64> { x.into_iter().map(f64::from).collect() };
+            check_all(&of(x), &of(y));
+        }
+
+        #[test]
+        fn extremes_are_exact(x in (0usize..300).prop_flat_map(slice::<f32>), y in (0usize..150).prop_flat_map(special_slice::<f64>)) {
+            check_extremes(&x);
+            check_extremes(&y);
+        }
+
+        /// Values on a grid that `f64` holds exactly, so that edges are met exactly as well.
+        #[test]
+        fn histogram_agrees_with_its_edges(
+            x in proptest::collection::vec((-40i32..40).prop_map(|x| x as f32 / 8.0), 0..200),
+            low in -4i32..2, width in 0u32..5, bins in 0usize..9,
+        ) {
+            let (low, high) = (f64::from(low), f64::from(low) + f64::from(width));
+            // Powers of two, whose edges are exact.
+            let bins = if bins == 0 { 0 } else { 1 << (bins % 4) };
+            let mut counts = std::vec![0; bins];
+            let outside = histogram(&x, low, high, &mut counts);
+            counts.push(outside);
+            let mut expected = oracle::histogram(&x, low, high, bins);
+            if width == 0 && bins > 0 {
+                let inside = x.iter().filter(|&&x| f64::from(x) == low).count() as u64;
+                expected.fill(0);
+                (expected[0], expected[bins]) = (inside, x.len() as u64 - inside);
+            }
+            prop_assert_eq!(counts, expected);
+        }
+    }
+
+    #[test]
+    fn long_sums_keep_the_bound() {
+        for n in [4095usize, 4096, 4097, 8192 + 17, 1_000_003] {
+            let x: Vec<f32> = (0..n).map(|i| 1.0 + (i * 7919 % 1000) as f32 * 1e-3).collect();
+            check_all(&x, &x);
+            let x: Vec<f64> = x.into_iter().map(f64::from).collect();
+            check_all(&x, &x);
+        }
+    }
+
+    #[test]
+    fn a_large_mean_does_not_hurt_the_variance() {
+        let x: Vec<f32> = (0..10_000).map(|i| 4096.0 + (i % 16) as f32 / 64.0).collect();
+        let exact = oracle::variance(&x);
+        for level in levels() {
+            assert_close(variance(level, &x), exact, 1e-5 * exact, "variance", level);
+            assert_eq!(variance(level, &[0.1f32; 9999]), 0.0);
+        }
+    }
+
+    #[test]
+    fn special_values_come_through() {
+        let (nan, inf) = (f32::NAN, f32::INFINITY);
+        for level in levels() {
+            for n in [1, 15, 16, 17, 64, 100, 5000] {
+                for place in [0, n / 2, n - 1] {
+                    let with = |value: f32| {
+                        let mut x = std::vec![1.0f32; n];
+                        x[place] = value;
+                        x
+                    };
+                    for f in [sum, sum_abs, sum_of_squares, norm, mean, variance, max, min] {
+                        assert!(f(level, &with(nan)).is_nan());
+                    }
+                    assert_eq!(argmax(level, &with(nan)), Some(place));
+                    assert_eq!(argmax(level, &with(inf)), Some(place));
+                    assert_eq!((max(level, &with(inf)), min(level, &with(-inf))), (inf, -inf));
+                    for f in [sum, sum_abs, sum_of_squares, norm, mean] {
+                        assert_eq!(f(level, &with(inf)), inf);
+                    }
+                }
+            }
+            assert_eq!([sum::<f32>, sum_abs, sum_of_squares, norm].map(|f| f(level, &[])), [0.0; 4]);
+            assert_eq!((max::<f32>(level, &[]), min::<f32>(level, &[])), (-inf, inf));
+            assert!(mean::<f32>(level, &[]).is_nan() && variance::<f32>(level, &[]).is_nan());
+            assert_eq!(argmax::<f32>(level, &[]), None);
+            assert_eq!(argmax(level, &[-inf; 40]), Some(0));
+            assert_eq!(argmax(level, &[-0.0f32, 0.0]), Some(0));
+        }
+    }
+
+    #[test]
+    fn norm_neither_overflows_nor_underflows() {
+        for level in levels() {
+            for scale in [f32::from_bits(1), 1e-42, 1e-30, 1e-20, 1.0, 1e20, 1e37] {
+                let exact = f64::from(scale) * 10.0;
+                assert_close(norm(level, &[scale; 100]), exact, 1e-6 * exact, "norm", level);
+            }
+            assert_close(norm(level, &[1e-200f64; 100]), 1e-199, 1e-213, "norm", level);
+            assert_close(norm(level, &[1e200f64; 100]), 1e201, 1e187, "norm", level);
+            assert_eq!(norm(level, &[f32::MAX; 4]), f32::INFINITY);
+        }
+    }
+
+    #[test]
+    fn lengths_are_checked() {
+        let error = dot(Level::Portable, &[1.0f32; 3], &[1.0; 4]).unwrap_err();
+        assert_eq!(error, ShapeError { argument: "y", expected: 3, actual: 4 });
+    }
+}

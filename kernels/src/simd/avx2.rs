@@ -1,0 +1,263 @@
+//! AVX2 with FMA: a block is two 256-bit registers.
+#![allow(unsafe_code, reason = "intrinsics: the token proves that the CPU has them")]
+
+use core::arch::x86_64::*;
+use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
+
+use super::{Lanes, Simd};
+
+cpufeatures::new!(has_avx2, "avx2", "fma");
+
+/// Exists only where the CPU has AVX2 and FMA and the operating system saves the 256-bit registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx2(());
+
+impl Avx2 {
+    #[inline]
+    pub(super) fn detect() -> Option<Self> {
+        has_avx2::get().then_some(Self(()))
+    }
+}
+
+impl Simd for Avx2 {
+    type F32 = F32;
+    type F64 = F64;
+
+    #[inline(always)]
+    fn vectorize<R>(self, f: impl FnOnce() -> R) -> R {
+        #[target_feature(enable = "avx2,fma")]
+        #[inline]
+        fn frame<R>(f: impl FnOnce() -> R) -> R {
+            f()
+        }
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { frame(f) }
+    }
+}
+
+/// 16 `f32`. Made only from a token, or from lanes that were.
+#[derive(Clone, Copy)]
+pub struct F32([__m256; 2]);
+/// 8 `f64`. Made only from a token, or from lanes that were.
+#[derive(Clone, Copy)]
+pub struct F64([__m256d; 2]);
+/// 16 truth values: all bits of a lane set, or none.
+#[derive(Clone, Copy)]
+pub struct Mask32([__m256; 2]);
+/// 8 truth values.
+#[derive(Clone, Copy)]
+pub struct Mask64([__m256d; 2]);
+
+/// An intrinsic on both registers of each operand.
+macro_rules! each {
+    ($intrinsic:expr; $($operand:expr),+) => {
+        // SAFETY: the operands, or the token beside them, prove AVX2 and FMA.
+        [unsafe { $intrinsic($($operand[0]),+) }, unsafe { $intrinsic($($operand[1]),+) }]
+    };
+}
+
+/// The two widths differ in their intrinsics' names alone.
+macro_rules! lanes {
+    (
+        $lanes:ident, $mask:ident, $scalar:ty, $n:literal, half $half:literal,
+        iota $iota:expr, count $count:ty,
+        $splat:ident $load:ident $store:ident $maskload:ident $maskstore:ident
+        $set1:ident $cmpgt:ident
+        $fma:ident $fnma:ident $sqrt:ident $max:ident $min:ident $cmp:ident $blendv:ident
+        $and:ident $or:ident $xor:ident $add_int:ident $sub_int:ident $shl:ident $shr:ident
+        $to_int:ident $from_int:ident
+        operators $add:ident $sub:ident $mul:ident $div:ident
+    ) => {
+        impl $lanes {
+            #[inline(always)]
+            fn from_bits(bits: [__m256i; 2]) -> Self {
+                Self(each!($from_int; bits))
+            }
+
+            /// All bits set in the first `n` lanes.
+            #[inline(always)]
+            fn first_bits(_: Avx2, n: usize) -> [__m256i; 2] {
+                // At most a block's lanes, so that the narrowing keeps the value.
+                let n = n.min($n) as $count;
+                let iota = $iota;
+                // SAFETY: the token proves AVX2.
+                let counts = [unsafe { $set1(n) }, unsafe { $set1(n - $half) }];
+                each!($cmpgt; counts, [iota, iota])
+            }
+        }
+
+        impl Lanes for $lanes {
+            type Scalar = $scalar;
+            type Block = [$scalar; $n];
+            type Simd = Avx2;
+            type Mask = $mask;
+
+            #[inline(always)]
+            fn splat(_: Avx2, x: $scalar) -> Self {
+                Self(each!($splat; [x, x]))
+            }
+            #[inline(always)]
+            fn load(_: Avx2, x: &[$scalar; $n]) -> Self {
+                // SAFETY: the token proves AVX; both halves lie inside the block.
+                let half = unsafe { x.as_ptr().add($half) };
+                Self(each!($load; [x.as_ptr(), half]))
+            }
+            #[inline(always)]
+            fn store(self, y: &mut [$scalar; $n]) {
+                let y = y.as_mut_ptr();
+                // SAFETY: inside the block.
+                let half = unsafe { y.add($half) };
+                each!($store; [y, half], self.0);
+            }
+            #[inline(always)]
+            fn load_partial(simd: Avx2, x: &[$scalar]) -> Self {
+                let mask = Self::first_bits(simd, x.len());
+                // Masked lanes are not read, so the second pointer may lie past the end.
+                let x = [x.as_ptr(), x.as_ptr().wrapping_add($half)];
+                Self(each!($maskload; x, mask))
+            }
+            #[inline(always)]
+            fn store_partial(self, y: &mut [$scalar]) {
+                let mask = Self::first_bits(Avx2(()), y.len());
+                // Masked lanes are not written, so the second pointer may lie past the end.
+                let y = [y.as_mut_ptr(), y.as_mut_ptr().wrapping_add($half)];
+                each!($maskstore; y, mask, self.0);
+            }
+            #[inline(always)]
+            fn first(simd: Avx2, n: usize) -> $mask {
+                $mask(Self::from_bits(Self::first_bits(simd, n)).0)
+            }
+
+            #[inline(always)]
+            fn mul_add(self, factor: Self, addend: Self) -> Self {
+                Self(each!($fma; self.0, factor.0, addend.0))
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
+                Self(each!($fnma; self.0, factor.0, addend.0))
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                Self(each!($sqrt; self.0))
+            }
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                Self(each!($max; self.0, other.0))
+            }
+            #[inline(always)]
+            fn min(self, other: Self) -> Self {
+                Self(each!($min; self.0, other.0))
+            }
+
+            #[inline(always)]
+            fn lt(self, other: Self) -> $mask {
+                $mask(each!($cmp::<_CMP_LT_OQ>; self.0, other.0))
+            }
+            #[inline(always)]
+            fn le(self, other: Self) -> $mask {
+                $mask(each!($cmp::<_CMP_LE_OQ>; self.0, other.0))
+            }
+            #[inline(always)]
+            fn eq(self, other: Self) -> $mask {
+                $mask(each!($cmp::<_CMP_EQ_OQ>; self.0, other.0))
+            }
+            #[inline(always)]
+            fn select(mask: $mask, yes: Self, no: Self) -> Self {
+                Self(each!($blendv; no.0, yes.0, mask.0))
+            }
+
+            #[inline(always)]
+            fn and_bits(self, other: Self) -> Self {
+                Self(each!($and; self.0, other.0))
+            }
+            #[inline(always)]
+            fn or_bits(self, other: Self) -> Self {
+                Self(each!($or; self.0, other.0))
+            }
+            #[inline(always)]
+            fn xor_bits(self, other: Self) -> Self {
+                Self(each!($xor; self.0, other.0))
+            }
+            #[inline(always)]
+            fn add_bits(self, other: Self) -> Self {
+                let (a, b) = (each!($to_int; self.0), each!($to_int; other.0));
+                Self::from_bits(each!($add_int; a, b))
+            }
+            #[inline(always)]
+            fn sub_bits(self, other: Self) -> Self {
+                let (a, b) = (each!($to_int; self.0), each!($to_int; other.0));
+                Self::from_bits(each!($sub_int; a, b))
+            }
+            #[inline(always)]
+            fn shl_bits<const N: u32>(self) -> Self {
+                // SAFETY: the lanes prove AVX2.
+                let count = unsafe { _mm_cvtsi32_si128(N.cast_signed()) };
+                let bits = each!($to_int; self.0);
+                Self::from_bits(each!($shl; bits, [count, count]))
+            }
+            #[inline(always)]
+            fn shr_bits<const N: u32>(self) -> Self {
+                // SAFETY: the lanes prove AVX2.
+                let count = unsafe { _mm_cvtsi32_si128(N.cast_signed()) };
+                let bits = each!($to_int; self.0);
+                Self::from_bits(each!($shr; bits, [count, count]))
+            }
+        }
+
+        lanes!(operator $lanes, Add, add, $add);
+        lanes!(operator $lanes, Sub, sub, $sub);
+        lanes!(operator $lanes, Mul, mul, $mul);
+        lanes!(operator $lanes, Div, div, $div);
+        lanes!(operator $mask, BitAnd, bitand, $and);
+        lanes!(operator $mask, BitOr, bitor, $or);
+
+        impl Neg for $lanes {
+            type Output = Self;
+            #[inline(always)]
+            fn neg(self) -> Self {
+                self.xor_bits(Self::splat(Avx2(()), -0.0))
+            }
+        }
+        impl Not for $mask {
+            type Output = Self;
+            #[inline(always)]
+            fn not(self) -> Self {
+                // SAFETY: the mask proves AVX.
+                let ones = unsafe { _mm256_set1_epi8(-1) };
+                Self(each!($xor; self.0, $lanes::from_bits([ones, ones]).0))
+            }
+        }
+    };
+    (operator $type:ident, $trait:ident, $method:ident, $intrinsic:ident) => {
+        impl $trait for $type {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self(each!($intrinsic; self.0, other.0))
+            }
+        }
+    };
+}
+
+lanes!(
+    F32, Mask32, f32, 16, half 8,
+    // SAFETY: the token proves AVX.
+    iota unsafe { _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7) }, count i32,
+    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_maskload_ps _mm256_maskstore_ps
+    _mm256_set1_epi32 _mm256_cmpgt_epi32
+    _mm256_fmadd_ps _mm256_fnmadd_ps _mm256_sqrt_ps _mm256_max_ps _mm256_min_ps _mm256_cmp_ps _mm256_blendv_ps
+    _mm256_and_ps _mm256_or_ps _mm256_xor_ps _mm256_add_epi32 _mm256_sub_epi32 _mm256_sll_epi32 _mm256_srl_epi32
+    _mm256_castps_si256 _mm256_castsi256_ps
+    operators _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps
+);
+lanes!(
+    F64, Mask64, f64, 8, half 4,
+    // SAFETY: the token proves AVX.
+    iota unsafe { _mm256_setr_epi64x(0, 1, 2, 3) }, count i64,
+    _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_maskload_pd _mm256_maskstore_pd
+    _mm256_set1_epi64x _mm256_cmpgt_epi64
+    _mm256_fmadd_pd _mm256_fnmadd_pd _mm256_sqrt_pd _mm256_max_pd _mm256_min_pd _mm256_cmp_pd _mm256_blendv_pd
+    _mm256_and_pd _mm256_or_pd _mm256_xor_pd _mm256_add_epi64 _mm256_sub_epi64 _mm256_sll_epi64 _mm256_srl_epi64
+    _mm256_castpd_si256 _mm256_castsi256_pd
+    operators _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd
+);

@@ -1,0 +1,252 @@
+//! Instruction sets: the tokens, the lane types, [`Level`] and the dispatch.
+//!
+//! A kernel is written once, over [`Simd`]; `dispatch!` instantiates it for every level. Only the token
+//! files beside this one say `unsafe`.
+//!
+//! Every level computes on the same *block*: one cache line, 16 `f32` or 8 `f64`, whatever the width of
+//! its registers. So tails, sums and their bits are the same on each.
+
+#![allow(
+    unreachable_pub,
+    reason = "sealed: these traits stand in public bounds, but cannot be named outside"
+)]
+
+use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
+
+pub(crate) mod apply;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+pub(crate) mod columns;
+pub(crate) mod planes;
+mod portable;
+pub(crate) mod rows;
+
+#[cfg(target_arch = "x86_64")]
+pub use {avx2::Avx2, avx512::Avx512};
+
+pub use portable::Portable;
+
+/// An instruction set: a zero-sized proof that this CPU has it.
+///
+/// Lane operations are `#[inline(always)]` and bare of `#[target_feature]`: they take on the features of the
+/// [`vectorize`](Simd::vectorize) frame they end up in, and must be called inside one to be fast.
+pub trait Simd: Copy {
+    /// A block of 16 `f32` in registers.
+    type F32: Lanes<Scalar = f32, Block = [f32; 16], Simd = Self>;
+    /// A block of 8 `f64` in registers.
+    type F64: Lanes<Scalar = f64, Block = [f64; 8], Simd = Self>;
+
+    /// Runs `f` in a function that is compiled with this instruction set's features.
+    fn vectorize<R>(self, f: impl FnOnce() -> R) -> R;
+}
+
+/// A block in registers. A value exists only where its token does, so operations on it need no token.
+pub trait Lanes:
+    Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
+{
+    /// `f32` or `f64`.
+    type Scalar: Copy + PartialOrd + Add<Output = Self::Scalar>;
+    /// A block in memory.
+    type Block: Copy + AsRef<[Self::Scalar]> + AsMut<[Self::Scalar]>;
+    /// The token.
+    type Simd: Simd;
+    /// One truth value a lane.
+    type Mask: Copy + BitAnd<Output = Self::Mask> + BitOr<Output = Self::Mask> + Not<Output = Self::Mask>;
+
+    /// `x` in every lane.
+    fn splat(simd: Self::Simd, x: Self::Scalar) -> Self;
+    /// Reads a block.
+    fn load(simd: Self::Simd, x: &Self::Block) -> Self;
+    /// Writes a block.
+    fn store(self, y: &mut Self::Block);
+    /// Reads the first lanes; lanes past the end of `x` are 0, elements past the last lane are left alone.
+    fn load_partial(simd: Self::Simd, x: &[Self::Scalar]) -> Self;
+    /// Writes the first lanes, as many as `y` has elements.
+    fn store_partial(self, y: &mut [Self::Scalar]);
+    /// True in the first `n` lanes.
+    fn first(simd: Self::Simd, n: usize) -> Self::Mask;
+
+    /// `self * factor + addend`, rounded once on the FMA levels and twice on the portable one.
+    fn mul_add(self, factor: Self, addend: Self) -> Self;
+    /// `addend - self * factor`, rounded as [`mul_add`](Lanes::mul_add).
+    fn neg_mul_add(self, factor: Self, addend: Self) -> Self;
+    /// The square root, correctly rounded.
+    fn sqrt(self) -> Self;
+    /// `if self > other { self } else { other }`, so that a NaN in `other` comes through.
+    fn max(self, other: Self) -> Self;
+    /// `if self < other { self } else { other }`, so that a NaN in `other` comes through.
+    fn min(self, other: Self) -> Self;
+
+    /// `self < other`; false where either is NaN.
+    fn lt(self, other: Self) -> Self::Mask;
+    /// `self <= other`; false where either is NaN.
+    fn le(self, other: Self) -> Self::Mask;
+    /// `self == other`; false where either is NaN.
+    fn eq(self, other: Self) -> Self::Mask;
+    /// `if mask { yes } else { no }`, lane by lane.
+    fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
+
+    /// The bits of both, combined by AND.
+    fn and_bits(self, other: Self) -> Self;
+    /// The bits of both, combined by OR.
+    fn or_bits(self, other: Self) -> Self;
+    /// The bits of both, combined by XOR.
+    fn xor_bits(self, other: Self) -> Self;
+    /// The bits of both, added as integers (wrapping).
+    fn add_bits(self, other: Self) -> Self;
+    /// The bits of both, subtracted as integers (wrapping).
+    fn sub_bits(self, other: Self) -> Self;
+    /// The bits shifted left by `N`, zeros coming in.
+    fn shl_bits<const N: u32>(self) -> Self;
+    /// The bits shifted right by `N`, zeros coming in.
+    fn shr_bits<const N: u32>(self) -> Self;
+
+    /// The block in memory.
+    #[inline(always)]
+    fn to_block(self, simd: Self::Simd) -> Self::Block
+    where
+        Self::Block: Default,
+    {
+        let _ = simd;
+        let mut block = Self::Block::default();
+        self.store(&mut block);
+        block
+    }
+
+    /// `f` of each lane, for functions that have no vector form.
+    #[inline(always)]
+    fn map_lanes(self, simd: Self::Simd, f: impl Fn(Self::Scalar) -> Self::Scalar) -> Self
+    where
+        Self::Block: Default,
+    {
+        let mut block = self.to_block(simd);
+        for x in block.as_mut() {
+            *x = f(*x);
+        }
+        Self::load(simd, &block)
+    }
+
+    /// Folds the lanes by a fixed tree: lane `i` with lane `i + LANES / 2`, then quarters, and so on down
+    /// to one. `f` is a sum, a minimum, a maximum.
+    #[inline(always)]
+    fn fold_lanes(
+        self,
+        simd: Self::Simd,
+        f: impl Fn(Self::Scalar, Self::Scalar) -> Self::Scalar,
+    ) -> Self::Scalar
+    where
+        Self::Block: Default,
+        Self::Scalar: Default,
+    {
+        let mut block = self.to_block(simd);
+        let mut half = block.as_ref().len() / 2;
+        while half > 0 {
+            if let Some((low, high)) = block.as_mut().split_at_mut_checked(half) {
+                for (x, y) in low.iter_mut().zip(high) {
+                    *x = f(*x, *y);
+                }
+            }
+            half /= 2;
+        }
+        block.as_ref().first().copied().unwrap_or_default()
+    }
+}
+
+/// The instruction set that kernels run on: an explicit value, the first argument of every kernel.
+///
+/// ```
+/// use slicewise_kernels::Level;
+///
+/// let level = Level::detect(); // the best this CPU has
+/// let pinned = Level::Portable; // the same on every machine
+/// assert!(Level::available().any(|l| l == level) && Level::available().any(|l| l == pinned));
+/// assert_eq!(Level::by_name(level.name()), Some(level));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Level {
+    /// 512-bit registers (AVX-512 F, VL, BW, DQ).
+    #[cfg(target_arch = "x86_64")]
+    Avx512(Avx512),
+    /// 256-bit registers and fused multiply-add (AVX2, FMA).
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    /// What every CPU of the target has: 128-bit registers (SSE2, NEON, simd128) or scalar code.
+    Portable,
+}
+
+impl Level {
+    /// The best level of this CPU. CPUID is asked once; later calls read one atomic.
+    #[inline]
+    #[must_use]
+    pub fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(simd) = Avx512::detect() {
+                return Self::Avx512(simd);
+            }
+            if let Some(simd) = Avx2::detect() {
+                return Self::Avx2(simd);
+            }
+        }
+        Self::Portable
+    }
+
+    /// Every level that this CPU can run, the best first. Tests and benchmarks run on each.
+    pub fn available() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        let wide = [Avx512::detect().map(Self::Avx512), Avx2::detect().map(Self::Avx2)];
+        #[cfg(not(target_arch = "x86_64"))]
+        let wide = [];
+        wide.into_iter().flatten().chain([Self::Portable])
+    }
+
+    /// The level of that [`name`](Level::name), where this CPU has it.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::available().find(|level| level.name() == name)
+    }
+
+    /// `"avx512"`, `"avx2"` or `"portable"`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
+            Self::Portable => "portable",
+        }
+    }
+}
+
+/// Runs `$kernel` at `$level`, its token named `$simd`, inside that token's frame.
+macro_rules! dispatch {
+    ($level:expr, $simd:ident => $kernel:expr) => {
+        match $level {
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::Level::Avx512($simd) => $crate::simd::Simd::vectorize(
+                $simd,
+                #[inline(always)]
+                || $kernel,
+            ),
+            #[cfg(target_arch = "x86_64")]
+            $crate::simd::Level::Avx2($simd) => $crate::simd::Simd::vectorize(
+                $simd,
+                #[inline(always)]
+                || $kernel,
+            ),
+            $crate::simd::Level::Portable => {
+                let $simd = $crate::simd::Portable;
+                $crate::simd::Simd::vectorize(
+                    $simd,
+                    #[inline(always)]
+                    || $kernel,
+                )
+            }
+        }
+    };
+}
+pub(crate) use dispatch;

@@ -1,0 +1,185 @@
+//! The portable level: 128-bit lanes through `wide` (SSE2, NEON, simd128), scalar code elsewhere.
+//!
+//! Multiply-add is fused only where the target always has it (NEON does, x86-64 does not).
+
+use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
+use wide::{f32x16, f64x8, u32x16, u64x8};
+
+use super::{Lanes, Simd};
+
+/// No proof needed: every CPU of the target runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portable;
+
+impl Simd for Portable {
+    type F32 = F32;
+    type F64 = F64;
+
+    #[inline(always)]
+    fn vectorize<R>(self, f: impl FnOnce() -> R) -> R {
+        f()
+    }
+}
+
+/// 16 `f32`.
+#[derive(Clone, Copy)]
+pub struct F32(f32x16);
+/// 8 `f64`.
+#[derive(Clone, Copy)]
+pub struct F64(f64x8);
+/// 16 truth values: all bits of a lane set, or none.
+#[derive(Clone, Copy)]
+pub struct Mask32(f32x16);
+/// 8 truth values.
+#[derive(Clone, Copy)]
+pub struct Mask64(f64x8);
+
+/// The two widths differ in their types' names alone.
+macro_rules! lanes {
+    ($lanes:ident, $mask:ident, $scalar:ty, $bits:ty, $n:literal, $wide:ident, $wide_bits:ident) => {
+        impl Lanes for $lanes {
+            type Scalar = $scalar;
+            type Block = [$scalar; $n];
+            type Simd = Portable;
+            type Mask = $mask;
+
+            #[inline(always)]
+            fn splat(_: Portable, x: $scalar) -> Self {
+                Self($wide::new([x; $n]))
+            }
+            #[inline(always)]
+            fn load(_: Portable, x: &[$scalar; $n]) -> Self {
+                Self($wide::new(*x))
+            }
+            #[inline(always)]
+            fn store(self, y: &mut [$scalar; $n]) {
+                *y = self.0.to_array();
+            }
+            #[inline(always)]
+            fn load_partial(_: Portable, x: &[$scalar]) -> Self {
+                let mut block = [0.0; $n];
+                for (to, from) in block.iter_mut().zip(x) {
+                    *to = *from;
+                }
+                Self($wide::new(block))
+            }
+            #[inline(always)]
+            fn store_partial(self, y: &mut [$scalar]) {
+                for (to, from) in y.iter_mut().zip(self.0.to_array()) {
+                    *to = from;
+                }
+            }
+            #[inline(always)]
+            fn first(_: Portable, n: usize) -> $mask {
+                let mut block = [0.0; $n];
+                for lane in block.iter_mut().take(n) {
+                    *lane = <$scalar>::from_bits(<$bits>::MAX);
+                }
+                $mask($wide::new(block))
+            }
+
+            #[inline(always)]
+            fn mul_add(self, factor: Self, addend: Self) -> Self {
+                Self(self.0.mul_add(factor.0, addend.0))
+            }
+            #[inline(always)]
+            fn neg_mul_add(self, factor: Self, addend: Self) -> Self {
+                Self(self.0.mul_neg_add(factor.0, addend.0))
+            }
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                Self(self.0.sqrt())
+            }
+            #[inline(always)]
+            fn max(self, other: Self) -> Self {
+                Self::select(other.lt(self), self, other)
+            }
+            #[inline(always)]
+            fn min(self, other: Self) -> Self {
+                Self::select(self.lt(other), self, other)
+            }
+
+            #[inline(always)]
+            fn lt(self, other: Self) -> $mask {
+                $mask(self.0.simd_lt(other.0))
+            }
+            #[inline(always)]
+            fn le(self, other: Self) -> $mask {
+                $mask(self.0.simd_le(other.0))
+            }
+            #[inline(always)]
+            fn eq(self, other: Self) -> $mask {
+                $mask(self.0.simd_eq(other.0))
+            }
+            #[inline(always)]
+            fn select(mask: $mask, yes: Self, no: Self) -> Self {
+                Self(mask.0.bitselect(yes.0, no.0))
+            }
+
+            #[inline(always)]
+            fn and_bits(self, other: Self) -> Self {
+                Self(self.0 & other.0)
+            }
+            #[inline(always)]
+            fn or_bits(self, other: Self) -> Self {
+                Self(self.0 | other.0)
+            }
+            #[inline(always)]
+            fn xor_bits(self, other: Self) -> Self {
+                Self(self.0 ^ other.0)
+            }
+            #[inline(always)]
+            fn add_bits(self, other: Self) -> Self {
+                Self($wide::from_bits(self.0.to_bits() + other.0.to_bits()))
+            }
+            #[inline(always)]
+            fn sub_bits(self, other: Self) -> Self {
+                Self($wide::from_bits(self.0.to_bits() - other.0.to_bits()))
+            }
+            #[inline(always)]
+            fn shl_bits<const N: u32>(self) -> Self {
+                let bits: $wide_bits = self.0.to_bits();
+                Self($wide::from_bits(bits << N))
+            }
+            #[inline(always)]
+            fn shr_bits<const N: u32>(self) -> Self {
+                let bits: $wide_bits = self.0.to_bits();
+                Self($wide::from_bits(bits >> N))
+            }
+        }
+
+        lanes!(operator $lanes, Add, add, +);
+        lanes!(operator $lanes, Sub, sub, -);
+        lanes!(operator $lanes, Mul, mul, *);
+        lanes!(operator $lanes, Div, div, /);
+        lanes!(operator $mask, BitAnd, bitand, &);
+        lanes!(operator $mask, BitOr, bitor, |);
+
+        impl Neg for $lanes {
+            type Output = Self;
+            #[inline(always)]
+            fn neg(self) -> Self {
+                self.xor_bits(Self::splat(Portable, -0.0))
+            }
+        }
+        impl Not for $mask {
+            type Output = Self;
+            #[inline(always)]
+            fn not(self) -> Self {
+                Self(self.0 ^ $wide::new([<$scalar>::from_bits(<$bits>::MAX); $n]))
+            }
+        }
+    };
+    (operator $type:ident, $trait:ident, $method:ident, $op:tt) => {
+        impl $trait for $type {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                Self(self.0 $op other.0)
+            }
+        }
+    };
+}
+
+lanes!(F32, Mask32, f32, u32, 16, f32x16, u32x16);
+lanes!(F64, Mask64, f64, u64, 8, f64x8, u64x8);

@@ -1,0 +1,412 @@
+//! Softmax and the cross-entropy of its output.
+
+use crate::error::{expect_at_least, expect_len};
+use crate::simd::rows::Row;
+use crate::simd::{Lanes, Simd, dispatch};
+use crate::{Element, Level, ShapeError};
+
+/// What [`cross_entropy`] says of a batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CrossEntropy {
+    /// The mean over the rows of `-ln softmax(z)[label]`. (Nats; `ln classes` for a network that knows nothing.)
+    pub loss: f64,
+    /// The rows whose first largest logit is the label's.
+    pub correct: usize,
+}
+
+/// `p[i][j] = e^z[i][j] / sum_k e^z[i][k]`, with the largest logit of the row subtracted first.
+///
+/// `logits`, `probabilities: (n, classes)` row-major. A row with a NaN, with an infinite logit above 0 or with nothing but
+/// minus infinities is NaN, as the formula says; among others, minus infinity has probability 0.
+///
+/// ```
+/// use slicewise_kernels::{Level, softmax};
+///
+/// let mut p = [0.0f32; 2];
+/// softmax(Level::detect(), 2, &[1000.0, 1000.0], &mut p)?;
+/// assert_eq!(p, [0.5, 0.5]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// [`ShapeError`] unless `classes` is at least 1, `logits` holds whole rows and `probabilities` is as long.
+pub fn softmax<T: Element>(
+    level: Level,
+    classes: usize,
+    logits: &[T],
+    probabilities: &mut [T],
+) -> Result<(), ShapeError> {
+    expect_at_least("classes", 1, classes)?;
+    let rows = logits.len().checked_div(classes).unwrap_or_default();
+    expect_len("logits", rows * classes, logits.len())?;
+    expect_len("probabilities", logits.len(), probabilities.len())?;
+    dispatch!(level, simd => softmax_kernel(simd, classes, logits, probabilities));
+    Ok(())
+}
+
+/// The softmax loss of a batch, `mean_i (ln sum_k e^z[i][k] - z[i][label_i])`, and its gradient with respect to the logits,
+/// `dz = (softmax(z) - onehot(label)) / n`.
+///
+/// `logits`, `dlogits: (n, classes)` row-major; `labels`: n, each below `classes`. A row's loss is a `T`; they are
+/// summed in `f64`, in row order. A NaN in a row makes its gradient and the loss NaN, and the row counts as wrong; so does
+/// an infinite logit above 0. (Bishop, Pattern Recognition and Machine Learning, 4.3.4.)
+///
+/// ```
+/// use slicewise_kernels::{Level, cross_entropy};
+///
+/// let logits = [0.0f32, 0.0, /* second row */ 0.0, 0.0];
+/// let mut dlogits = [0.0; 4];
+/// let batch = cross_entropy(Level::detect(), 2, &logits, &[0, 1], &mut dlogits)?;
+/// assert!((batch.loss - 2.0f64.ln()).abs() < 1e-7);
+/// assert_eq!(batch.correct, 1); // of equal logits the first counts
+/// assert_eq!(dlogits, [-0.25, 0.25, 0.25, -0.25]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// [`ShapeError`] unless `classes` and the number of labels are at least 1, every label is below `classes`, and `logits`
+/// and `dlogits` hold a row for each label.
+pub fn cross_entropy<T: Element>(
+    level: Level,
+    classes: usize,
+    logits: &[T],
+    labels: &[u32],
+    dlogits: &mut [T],
+) -> Result<CrossEntropy, ShapeError> {
+    expect_batch(classes, logits.len(), labels)?;
+    expect_len("dlogits", logits.len(), dlogits.len())?;
+    Ok(dispatch!(level, simd => cross_entropy_kernel(simd, classes, logits, labels, dlogits)))
+}
+
+/// [`cross_entropy`] without the gradient: the same bits.
+///
+/// # Errors
+/// As [`cross_entropy`].
+pub fn cross_entropy_loss<T: Element>(
+    level: Level,
+    classes: usize,
+    logits: &[T],
+    labels: &[u32],
+) -> Result<CrossEntropy, ShapeError> {
+    expect_batch(classes, logits.len(), labels)?;
+    Ok(dispatch!(level, simd => loss_kernel(simd, classes, logits, labels)))
+}
+
+fn expect_batch(classes: usize, logits: usize, labels: &[u32]) -> Result<(), ShapeError> {
+    expect_at_least("classes", 1, classes)?;
+    expect_at_least("labels", 1, labels.len())?;
+    expect_len("logits", classes.saturating_mul(labels.len()), logits)?;
+    for label in labels {
+        let label = index(*label);
+        if label >= classes {
+            return Err(ShapeError { argument: "labels", expected: classes, actual: label });
+        }
+    }
+    Ok(())
+}
+
+/// A label as an index; one beyond `usize` is beyond every class.
+#[inline(always)]
+fn index(label: u32) -> usize {
+    usize::try_from(label).unwrap_or(usize::MAX)
+}
+
+#[inline(always)]
+fn softmax_kernel<T: Element, S: Simd>(simd: S, classes: usize, logits: &[T], probabilities: &mut [T]) {
+    let row = Row::<T, S>::new(simd, classes);
+    for start in (0..logits.len()).step_by(classes.max(1)) {
+        let (Some(z), Some(p)) = (logits.get(start..), probabilities.get_mut(start..)) else { return };
+        let (_, sum) = exponentials(simd, &row, z, p);
+        scale(simd, &row, T::from(1) / sum, p);
+    }
+}
+
+#[inline(always)]
+fn cross_entropy_kernel<T: Element, S: Simd>(
+    simd: S,
+    classes: usize,
+    logits: &[T],
+    labels: &[u32],
+    dlogits: &mut [T],
+) -> CrossEntropy {
+    let row = Row::<T, S>::new(simd, classes);
+    let weight = T::from(1) / T::from_f64(labels.len() as f64);
+    let mut batch = Batch::new();
+    for (i, label) in labels.iter().enumerate() {
+        let start = i * classes;
+        let (Some(z), Some(d)) = (logits.get(start..), dlogits.get_mut(start..)) else { break };
+        let (max, sum) = exponentials(simd, &row, z, d);
+        scale(simd, &row, T::from(1) / sum * weight, d);
+        if let Some(d) = d.get_mut(index(*label)) {
+            *d = *d - weight;
+        }
+        batch.add(simd, z, index(*label), max, sum);
+    }
+    batch.mean(simd, labels.len())
+}
+
+#[inline(always)]
+fn loss_kernel<T: Element, S: Simd>(simd: S, classes: usize, logits: &[T], labels: &[u32]) -> CrossEntropy {
+    let row = Row::<T, S>::new(simd, classes);
+    let mut batch = Batch::new();
+    for (i, label) in labels.iter().enumerate() {
+        let Some(z) = logits.get(i * classes..) else { break };
+        let max = row_max(simd, &row, z);
+        let lanes = T::Lanes::<S>::splat(simd, max);
+        let sum = row.fold(
+            z,
+            T::Lanes::<S>::splat(simd, T::default()),
+            #[inline(always)]
+            |sum, z| sum + T::exp_negative_lanes(simd, z - lanes),
+        );
+        batch.add(simd, z, index(*label), max, add_lanes::<T, S>(simd, sum));
+    }
+    batch.mean(simd, labels.len())
+}
+
+/// Row losses, summed, and the rows that are right. The logarithms are taken a block of rows at a time.
+struct Batch<T: Element> {
+    loss: f64,
+    correct: usize,
+    /// `sum_k e^(z[k] - max)` and `max - z[label]` of the rows that wait.
+    sums: T::Block,
+    gaps: T::Block,
+    waiting: usize,
+}
+
+impl<T: Element> Batch<T> {
+    #[inline(always)]
+    fn new() -> Self {
+        let (sums, gaps) = (T::Block::default(), T::Block::default());
+        Self { loss: 0.0, correct: 0, sums, gaps, waiting: 0 }
+    }
+
+    /// Takes the row at the beginning of `z`, its maximum and `sum = sum_k e^(z[k] - max)`.
+    #[inline(always)]
+    fn add<S: Simd>(&mut self, simd: S, z: &[T], label: usize, max: T, sum: T) {
+        let (before, rest) = z.split_at_checked(label).unwrap_or((z, &[]));
+        let Some(&logit) = rest.first() else { return };
+        let (sums, gaps) = (self.sums.as_mut(), self.gaps.as_mut());
+        if let (Some(s), Some(g)) = (sums.get_mut(self.waiting), gaps.get_mut(self.waiting)) {
+            (*s, *g) = (sum, max - logit);
+        }
+        self.waiting += 1;
+        if self.waiting == T::LANES {
+            self.take_losses(simd);
+        }
+        // `sum` is NaN where a logit is.
+        let first = logit == max && before.iter().all(|z| *z < max) && sum >= T::from(1);
+        self.correct += usize::from(first);
+    }
+
+    #[inline(always)]
+    fn take_losses<S: Simd>(&mut self, simd: S) {
+        let sums = T::Lanes::<S>::load(simd, &self.sums);
+        let losses = (T::ln_lanes(simd, sums) + T::Lanes::<S>::load(simd, &self.gaps)).to_block(simd);
+        for loss in losses.as_ref().iter().take(self.waiting) {
+            self.loss += loss.to_f64();
+        }
+        self.waiting = 0;
+    }
+
+    #[inline(always)]
+    fn mean<S: Simd>(mut self, simd: S, n: usize) -> CrossEntropy {
+        self.take_losses(simd);
+        CrossEntropy { loss: self.loss / n as f64, correct: self.correct }
+    }
+}
+
+/// The largest of a row; NaNs may be passed over.
+#[inline(always)]
+fn row_max<T: Element, S: Simd>(simd: S, row: &Row<T, S>, z: &[T]) -> T {
+    let max = row.fold(
+        z,
+        T::Lanes::<S>::splat(simd, -T::INFINITY),
+        #[inline(always)]
+        |max, z| z.max(max),
+    );
+    max.fold_lanes(
+        simd,
+        #[inline(always)]
+        |a, b| if a > b { a } else { b },
+    )
+}
+
+/// `y[k] = e^(z[k] - max)`; the maximum and the sum.
+#[inline(always)]
+fn exponentials<T: Element, S: Simd>(simd: S, row: &Row<T, S>, z: &[T], y: &mut [T]) -> (T, T) {
+    let max = row_max(simd, row, z);
+    let lanes = T::Lanes::<S>::splat(simd, max);
+    let sum = row.map_fold(
+        z,
+        y,
+        T::Lanes::<S>::splat(simd, T::default()),
+        #[inline(always)]
+        |sum, z| {
+            let e = T::exp_negative_lanes(simd, z - lanes);
+            (sum + e, e)
+        },
+    );
+    (max, add_lanes::<T, S>(simd, sum))
+}
+
+#[inline(always)]
+fn add_lanes<T: Element, S: Simd>(simd: S, sum: T::Lanes<S>) -> T {
+    sum.fold_lanes(
+        simd,
+        #[inline(always)]
+        |a, b| a + b,
+    )
+}
+
+/// `y[k] = factor * y[k]`
+#[inline(always)]
+fn scale<T: Element, S: Simd>(simd: S, row: &Row<T, S>, factor: T, y: &mut [T]) {
+    let factor = T::Lanes::<S>::splat(simd, factor);
+    row.map_in_place(
+        y,
+        #[inline(always)]
+        |y| y * factor,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reference::strategies::special_slice;
+    use crate::reference::{Placed, assert_close, assert_same_bits, levels, softmax as oracle};
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    /// The relative error of a probability: the difference from the maximum, rounded, moves e^x by as many units as it
+    /// is large, at most 104 (`f32`) or 746 (`f64`) before e^x is 0; the sum likewise. Then 2 units of e^x, the sum's own
+    /// roundings (13 for 140 classes), the reciprocal and the product.
+    fn bound<T: Element>() -> f64 {
+        let exponent = if T::LANES == 16 { 104.0 } else { 746.0 };
+        (2.0 * exponent + 20.0) * T::EPSILON.to_f64() / 2.0
+    }
+
+    fn check<T: Element>(classes: usize, z: &[T], labels: &[u32], offset: usize) {
+        let subnormal = if T::LANES == 16 { f64::from(f32::from_bits(1)) } else { f64::from_bits(1) };
+        let nan = T::from_f64(f64::NAN);
+        let mut first = None;
+        for level in levels() {
+            let placed = Placed::new(z, offset);
+            let mut p = Placed::new(&std::vec![nan; z.len()], offset + 1);
+            softmax(level, classes, placed.get(), p.get_mut()).unwrap();
+            let (mut d, mut expected_loss, mut loss_bound, mut correct) = (p.clone(), 0.0, 0.0, 0);
+            let batch = (!labels.is_empty())
+                .then(|| cross_entropy(level, classes, placed.get(), labels, d.get_mut()).unwrap());
+            let n = labels.len() as f64;
+            for (i, (row, &label)) in z.chunks(classes).zip(labels).enumerate() {
+                let label = label as usize;
+                let rounding = bound::<T>();
+                for (k, expected) in oracle::softmax(row).into_iter().enumerate() {
+                    let (p, d) = (p.get()[i * classes + k], d.get()[i * classes + k]);
+                    assert_close(p, expected, rounding * expected + 2.0 * subnormal, "softmax", level);
+                    let onehot = f64::from(u8::from(k == label));
+                    let gradient = (expected - onehot) / n;
+                    let error =
+                        (rounding * expected + onehot * T::EPSILON.to_f64()) * 1.01 / n + 2.0 * subnormal;
+                    assert_close(d, gradient, error, "dlogits", level);
+                }
+                let loss = oracle::loss(row, label);
+                expected_loss += T::from_f64(loss).to_f64();
+                loss_bound += rounding + 2.0 * T::EPSILON.to_f64() * loss.abs();
+                correct += usize::from(oracle::correct(row, label));
+            }
+            if let Some(batch) = batch {
+                assert_close(batch.loss, expected_loss / n, loss_bound / n, "loss", level);
+                assert_eq!(batch.correct, correct, "correct at {}", level.name());
+                let loss = cross_entropy_loss(level, classes, z, labels).unwrap();
+                assert_same_bits(&[loss.loss], &[batch.loss], "loss without gradient", level);
+                assert_eq!(loss.correct, batch.correct);
+            }
+            check_rows_alone(level, classes, z, p.get());
+            if level != Level::Portable {
+                let (p0, d0) = first.get_or_insert_with(|| (p.clone(), d.clone()));
+                assert_same_bits(p.get(), p0.get(), "softmax", level);
+                assert_same_bits(d.get(), d0.get(), "dlogits", level);
+            }
+        }
+    }
+
+    /// A row's probabilities do not depend on the other rows.
+    fn check_rows_alone<T: Element>(level: Level, classes: usize, z: &[T], p: &[T]) {
+        for (z, p) in z.chunks(classes).zip(p.chunks(classes)) {
+            let mut alone = std::vec![T::default(); classes];
+            softmax(level, classes, z, &mut alone).unwrap();
+            assert_same_bits(&alone, p, "a row alone", level);
+        }
+    }
+
+    fn operands<T: Element>() -> impl Strategy<Value = (usize, Vec<T>, Vec<u32>, usize)> {
+        let classes = prop_oneof![3 => 1usize..40, 1 => 60usize..140];
+        (classes, 0usize..6).prop_flat_map(|(classes, n)| {
+            let labels = proptest::collection::vec(0..classes as u32, n);
+            let ties = proptest::collection::vec((0u8..3).prop_map(T::from), n * classes);
+            let z = prop_oneof![special_slice::<T>(n * classes), ties];
+            (Just(classes), z, labels, 0usize..16)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn f32_is_within_its_bounds((classes, z, labels, offset) in operands::<f32>()) {
+            check(classes, &z, &labels, offset);
+        }
+
+        #[test]
+        fn f64_is_within_its_bounds((classes, z, labels, offset) in operands::<f64>()) {
+            check(classes, &z, &labels, offset);
+        }
+    }
+
+    #[test]
+    fn infinite_and_missing_logits() {
+        let (infinity, nan) = (f32::INFINITY, f32::NAN);
+        for level in levels() {
+            let rows = [
+                ([1.0, infinity, 2.0], [nan; 3], nan, 0),
+                ([-infinity; 3], [nan; 3], nan, 0),
+                ([1.0, nan, 0.0], [nan; 3], nan, 0),
+                ([-infinity, 5.0, -infinity], [0.0, 1.0, 0.0], 0.0, 1),
+                ([-infinity, -infinity, 3.0], [0.0, 0.0, 1.0], infinity, 0),
+                ([-2e38, 2e38, 0.0], [0.0, 1.0, 0.0], 0.0, 1),
+            ];
+            for (z, expected, loss, correct) in rows {
+                let mut p = [7.0; 3];
+                softmax(level, 3, &z, &mut p).unwrap();
+                assert_same_bits(&p, &expected, "softmax", level);
+                let batch = cross_entropy(level, 3, &z, &[1], &mut p).unwrap();
+                assert_same_bits(&[batch.loss], &[f64::from(loss)], "loss", level);
+                assert_eq!(batch.correct, correct);
+                expected.iter().zip(p).for_each(|(e, d)| assert_eq!(e.is_nan(), d.is_nan()));
+            }
+        }
+    }
+
+    #[test]
+    fn shapes_and_labels_are_checked() {
+        let level = Level::Portable;
+        let mut out = [7.0f32; 4];
+        let wrong = |argument, expected, actual| ShapeError { argument, expected, actual };
+        let z = [1.0; 4];
+        assert_eq!(softmax(level, 0, &z, &mut out).unwrap_err(), wrong("classes", 1, 0));
+        assert_eq!(softmax(level, 3, &z, &mut out).unwrap_err(), wrong("logits", 3, 4));
+        assert_eq!(softmax(level, 1, &z[..3], &mut out).unwrap_err(), wrong("probabilities", 3, 4));
+        let mut error = |classes, z: &[f32], labels: &[u32]| {
+            let error = cross_entropy(level, classes, z, labels, &mut out).unwrap_err();
+            assert_eq!(cross_entropy_loss(level, classes, z, labels).unwrap_err(), error);
+            error
+        };
+        assert_eq!(error(0, &z, &[0]), wrong("classes", 1, 0));
+        assert_eq!(error(2, &z, &[]), wrong("labels", 1, 0));
+        assert_eq!(error(2, &z, &[0]), wrong("logits", 2, 4));
+        assert_eq!(error(2, &z, &[1, 2]), wrong("labels", 2, 2));
+        assert_eq!(error(2, &z, &[u32::MAX, 0]), wrong("labels", 2, u32::MAX as usize));
+        let short = cross_entropy(level, 2, &z, &[0, 1], &mut out[..3]).unwrap_err();
+        assert_eq!(short, wrong("dlogits", 4, 3));
+        assert_eq!(out, [7.0; 4]);
+    }
+}

@@ -1,0 +1,199 @@
+//! The arena: one slice, carved once into all that a network needs.
+//!
+//! ```text
+//! parameters | running statistics | buffer, buffer | gemm scratch          inference
+//!   + gradients | optimizer state (two slots) | norms | saved statistics | activations | masks     training
+//! ```
+//!
+//! Every tensor starts a multiple of a cache line after the arena's start. The two buffers hold what flows between layers
+//! in an evaluation, and the gradients that flow back in training.
+
+use crate::kernels::{Element, ShapeError, gemm_scratch_len};
+use crate::layer::width_of;
+use crate::{Error, Layer};
+
+/// Elements that tensors are aligned to: a cache line of `f32`.
+const LINE: usize = 16;
+
+/// Elements of an arena to train `net` on batches of up to `batch` rows, with any optimizer. `usize::MAX` where the
+/// count overflows.
+///
+/// It is `const`, so that an arena can be a `static` array, and the same for `f32` and `f64`.
+#[must_use]
+pub const fn arena_len(net: &[Layer], batch: usize) -> usize {
+    let sizes = Sizes::of(net, batch);
+    let training = add(add(mul(sizes.parameters, 3), NORMS * net.len()), add(sizes.saved, sizes.activations));
+    add(inference_arena_len(net, batch), add(training, sizes.masks))
+}
+
+/// Elements of an arena to run `net` on batches of up to `batch` rows, without training it.
+#[must_use]
+pub const fn inference_arena_len(net: &[Layer], batch: usize) -> usize {
+    let sizes = Sizes::of(net, batch);
+    add(add(sizes.parameters, sizes.running), add(mul(sizes.buffer, 2), sizes.scratch))
+}
+
+/// `||update||^2` and `||W||^2` of each of a layer's up to two tensors.
+pub(crate) const NORMS: usize = 4;
+
+/// What one layer takes of each region, for batches of a given size.
+#[derive(Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Weights and biases, gammas and betas.
+    pub(crate) parameters: usize,
+    /// Running means and variances.
+    pub(crate) running: usize,
+    /// The batch's means and inverse standard deviations.
+    pub(crate) saved: usize,
+    /// Outputs kept for the backward pass.
+    pub(crate) activations: usize,
+    /// Dropout's masks.
+    pub(crate) masks: usize,
+    /// The widest of what goes in and out, times the batch.
+    buffer: usize,
+    /// For gemm.
+    scratch: usize,
+}
+
+impl Sizes {
+    /// One layer's sizes, with `width` values coming to it from `previous`.
+    pub(crate) const fn of_layer(
+        layer: &Layer,
+        previous: Option<&Layer>,
+        width: usize,
+        batch: usize,
+    ) -> Self {
+        let out = layer.width_out(width);
+        let values = line(mul(batch, out));
+        let widest = if out > width { out } else { width };
+        let mut sizes = Self {
+            parameters: 0,
+            running: 0,
+            saved: 0,
+            activations: if in_place(layer, previous) { 0 } else { values },
+            masks: 0,
+            buffer: line(mul(batch, widest)),
+            scratch: 0,
+        };
+        match layer {
+            Layer::Dense { inputs, outputs } => {
+                sizes.parameters = add(line(mul(*inputs, *outputs)), line(*outputs));
+                // Forward, the gradient of W, and that of X.
+                let forward = gemm_scratch_len(batch, *outputs, *inputs);
+                let weight = gemm_scratch_len(*inputs, *outputs, batch);
+                let input = gemm_scratch_len(batch, *inputs, *outputs);
+                sizes.scratch = max(forward, max(weight, input));
+            }
+            Layer::BatchNorm { features, .. } => {
+                let pair = mul(line(*features), 2);
+                (sizes.parameters, sizes.running, sizes.saved) = (pair, pair, pair);
+            }
+            Layer::Dropout { .. } => sizes.masks = values,
+            Layer::Activation(_) | Layer::Maxout { .. } => {}
+        }
+        sizes
+    }
+
+    /// The whole network's: sums, and the largest buffer and scratch.
+    pub(crate) const fn of(net: &[Layer], batch: usize) -> Self {
+        let mut total =
+            Self { parameters: 0, running: 0, saved: 0, activations: 0, masks: 0, buffer: 0, scratch: 0 };
+        let (mut rest, mut previous, mut width) = (net, None, width_of(net));
+        while let [layer, further @ ..] = rest {
+            let sizes = Self::of_layer(layer, previous, width, batch);
+            total = Self {
+                parameters: add(total.parameters, sizes.parameters),
+                running: add(total.running, sizes.running),
+                saved: add(total.saved, sizes.saved),
+                activations: add(total.activations, sizes.activations),
+                masks: add(total.masks, sizes.masks),
+                buffer: max(total.buffer, sizes.buffer),
+                scratch: max(total.scratch, sizes.scratch),
+            };
+            width = layer.width_out(width);
+            (rest, previous) = (further, Some(layer));
+        }
+        total
+    }
+}
+
+/// Whether the layer overwrites its input in training: an activation whose derivative comes from its output, after a layer
+/// that does not need its own.
+pub(crate) const fn in_place(layer: &Layer, previous: Option<&Layer>) -> bool {
+    match (layer, previous) {
+        (Layer::Activation(_), Some(previous)) => !previous.keeps_output(),
+        _ => false,
+    }
+}
+
+/// Elements up to the next cache line.
+pub(crate) const fn line(n: usize) -> usize {
+    match n.checked_next_multiple_of(LINE) {
+        Some(n) => n,
+        None => usize::MAX,
+    }
+}
+
+/// The regions of an arena.
+pub(crate) struct Arena<'a, T> {
+    pub(crate) parameters: &'a mut [T],
+    pub(crate) running: &'a mut [T],
+    pub(crate) buffers: [&'a mut [T]; 2],
+    pub(crate) scratch: &'a mut [T],
+    /// Empty in inference, as all below.
+    pub(crate) gradients: &'a mut [T],
+    pub(crate) state: [&'a mut [T]; 2],
+    pub(crate) norms: &'a mut [T],
+    pub(crate) saved: &'a mut [T],
+    pub(crate) activations: &'a mut [T],
+    pub(crate) masks: &'a mut [T],
+}
+
+impl<'a, T: Element> Arena<'a, T> {
+    /// Carves `arena`, which may be longer than it need be.
+    pub(crate) fn carve(
+        net: &[Layer],
+        batch: usize,
+        training: bool,
+        arena: &'a mut [T],
+    ) -> Result<Self, Error> {
+        let needed = if training { arena_len(net, batch) } else { inference_arena_len(net, batch) };
+        if arena.len() < needed || needed == usize::MAX {
+            let actual = arena.len();
+            return Err(ShapeError { argument: "arena", expected: needed, actual }.into());
+        }
+        let sizes = Sizes::of(net, batch);
+        let mut rest = arena;
+        let mut take = |n: usize| -> &'a mut [T] {
+            let (taken, further) = core::mem::take(&mut rest).split_at_mut_checked(n).unwrap_or_default();
+            rest = further;
+            taken
+        };
+        let of_training = |n: usize| if training { n } else { 0 };
+        Ok(Self {
+            parameters: take(sizes.parameters),
+            running: take(sizes.running),
+            buffers: [take(sizes.buffer), take(sizes.buffer)],
+            gradients: take(of_training(sizes.parameters)),
+            state: [take(of_training(sizes.parameters)), take(of_training(sizes.parameters))],
+            norms: take(of_training(NORMS * net.len())),
+            saved: take(of_training(sizes.saved)),
+            activations: take(of_training(sizes.activations)),
+            masks: take(of_training(sizes.masks)),
+            scratch: take(sizes.scratch),
+        })
+    }
+}
+
+// `saturating_…` by names that read as arithmetic.
+const fn add(a: usize, b: usize) -> usize {
+    a.saturating_add(b)
+}
+
+const fn mul(a: usize, b: usize) -> usize {
+    a.saturating_mul(b)
+}
+
+const fn max(a: usize, b: usize) -> usize {
+    if a > b { a } else { b }
+}

@@ -1,0 +1,88 @@
+//! The backward pass: from the logits' gradient in the first buffer to every parameter's.
+
+use super::Network;
+use super::forward::{pair, pair_mut};
+use super::place::{Place, span, span_mut};
+use crate::arena::{Arena, in_place, line};
+use crate::kernels::{
+    AffineGradient, Channels, Element, MatMut, MatRef, Saved, activation_backward_in_place,
+    batch_norm_backward_in_place, gemm, maxout_backward, multiply_in_place, sum_rows,
+};
+use crate::{Error, Layer};
+
+impl<T: Element> Network<'_, T> {
+    /// Overwrites the gradients. The two buffers hold dY and dX in turn.
+    pub(super) fn backward(&mut self, inputs: &[T], rows: usize) -> Result<(), Error> {
+        let (level, batch) = (self.level, self.batch);
+        let (one, zero) = (T::from(1), T::default());
+        let Arena {
+            parameters, gradients, saved, activations, masks, scratch, buffers: [first, second], ..
+        } = &mut self.arena;
+        let (mut dy, mut dx): (&mut [T], &mut [T]) = (first, second);
+        let mut place = Place::end(self.layers, batch);
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            let previous = index.checked_sub(1).and_then(|index| self.layers.get(index));
+            let out = place.width;
+            place = place.before(layer, previous, batch);
+            let width = place.width;
+            let x = match index {
+                0 => inputs,
+                _ => span(activations, place.input(batch), rows * width)?,
+            };
+            match layer {
+                Layer::Dense { .. } => {
+                    let (x, dy_rows) = (MatRef::row_major(x, rows, width), span(dy, 0, rows * out)?);
+                    let dy_matrix = MatRef::row_major(dy_rows, rows, out);
+                    let dw = span_mut(gradients, place.parameters, width * out)?;
+                    gemm(level, one, x.t(), dy_matrix, zero, MatMut::row_major(dw, width, out), scratch)?;
+                    sum_rows(
+                        level,
+                        dy_rows,
+                        span_mut(gradients, place.parameters + line(width * out), out)?,
+                    )?;
+                    // Nobody asks for the gradient of the inputs.
+                    if index > 0 {
+                        let w =
+                            MatRef::row_major(span(parameters, place.parameters, width * out)?, width, out);
+                        let dx_matrix = MatMut::row_major(span_mut(dx, 0, rows * width)?, rows, width);
+                        gemm(level, one, dy_matrix, w.t(), zero, dx_matrix, scratch)?;
+                        core::mem::swap(&mut dy, &mut dx);
+                    }
+                }
+                Layer::BatchNorm { .. } => {
+                    let gamma = span(parameters, place.parameters, width)?;
+                    let (mean, inv_std) = pair(saved, place.saved, width)?;
+                    let (dgamma, dbeta) = pair_mut(gradients, place.parameters, width)?;
+                    batch_norm_backward_in_place(
+                        level,
+                        Channels::last(rows, width),
+                        x,
+                        gamma,
+                        Saved { mean, inv_std },
+                        span_mut(dy, 0, rows * width)?,
+                        AffineGradient { gamma: dgamma, beta: dbeta },
+                    )?;
+                }
+                Layer::Activation(activation) => {
+                    let y = if in_place(layer, previous) {
+                        x
+                    } else {
+                        span(activations, place.activations, rows * width)?
+                    };
+                    activation_backward_in_place(level, *activation, y, span_mut(dy, 0, rows * width)?)?;
+                }
+                Layer::Maxout { pieces } => {
+                    let y = span(activations, place.activations, rows * out)?;
+                    let dx_rows = span_mut(dx, 0, rows * width)?;
+                    maxout_backward(level, *pieces, out, x, y, span(dy, 0, rows * out)?, dx_rows)?;
+                    core::mem::swap(&mut dy, &mut dx);
+                }
+                Layer::Dropout { .. } => {
+                    let mask = span(masks, place.masks, rows * width)?;
+                    multiply_in_place(level, mask, span_mut(dy, 0, rows * width)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

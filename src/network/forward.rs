@@ -1,0 +1,170 @@
+//! The forward pass: in training, with what the backward pass needs kept; in inference, between two buffers.
+
+use rand_pcg::Pcg64;
+
+use super::Network;
+use super::place::{Place, span, span_mut};
+use crate::arena::{Arena, in_place, line};
+use crate::kernels::{
+    Affine, Channels, Element, Level, MatMut, MatRef, Running, RunningMut, SavedMut, activate,
+    activate_in_place, batch_norm_evaluate, batch_norm_evaluate_in_place, batch_norm_forward,
+    fill_dropout_mask, gemm, maxout, multiply, repeat_row,
+};
+use crate::{Error, Layer};
+
+impl<T: Element> Network<'_, T> {
+    /// Fills the activations from `inputs: (rows, features)`.
+    pub(super) fn forward_training(&mut self, inputs: &[T], rows: usize) -> Result<(), Error> {
+        let (level, batch) = (self.level, self.batch);
+        let Arena { parameters, running, saved, activations, masks, scratch, .. } = &mut self.arena;
+        let mut place = Place::start(self.layers);
+        let mut previous = None;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let (width, out) = (place.width, layer.width_out(place.width));
+            let (before, after) = activations.split_at_mut_checked(place.activations).unwrap_or_default();
+            let at = place.input(batch);
+            if in_place(layer, previous) {
+                if let Layer::Activation(activation) = layer {
+                    activate_in_place(level, *activation, span_mut(before, at, rows * width)?);
+                }
+            } else {
+                let x = if index == 0 { inputs } else { span(before, at, rows * width)? };
+                let y = span_mut(after, 0, rows * out)?;
+                match layer {
+                    Layer::Dense { .. } => {
+                        dense(
+                            level,
+                            rows,
+                            width,
+                            out,
+                            parameters.get(place.parameters..).unwrap_or_default(),
+                            x,
+                            y,
+                            scratch,
+                        )?;
+                    }
+                    Layer::BatchNorm { config, .. } => {
+                        let parameters = pair(parameters, place.parameters, width)?;
+                        let (mean, variance) = pair_mut(running, place.running, width)?;
+                        let (saved_mean, inv_std) = pair_mut(saved, place.saved, width)?;
+                        batch_norm_forward(
+                            level,
+                            config,
+                            self.steps,
+                            Channels::last(rows, width),
+                            x,
+                            Affine { gamma: parameters.0, beta: parameters.1 },
+                            RunningMut { mean, variance },
+                            SavedMut { mean: saved_mean, inv_std },
+                            y,
+                        )?;
+                    }
+                    Layer::Activation(activation) => activate(level, *activation, x, y)?,
+                    Layer::Maxout { pieces } => maxout(level, *pieces, out, x, y)?,
+                    Layer::Dropout { probability } => {
+                        let mask = span_mut(masks, place.masks, rows * out)?;
+                        let mut rng = dropout_rng(self.seed, self.steps, index);
+                        fill_dropout_mask(&mut rng, 1.0 - probability, mask)?;
+                        multiply(level, x, mask, y)?;
+                    }
+                }
+            }
+            place = place.after(layer, previous, batch);
+            previous = Some(layer);
+        }
+        Ok(())
+    }
+}
+
+/// The logits `(rows, classes)` of `inputs: (rows, features)`, at most a batch of them.
+pub(super) fn forward_inference<'n, T: Element>(
+    network: &'n mut Network<'_, T>,
+    inputs: &[T],
+    rows: usize,
+) -> Result<&'n [T], Error> {
+    let (level, batch) = (network.level, network.batch);
+    let Arena { parameters, running, buffers: [x_buffer, y_buffer], scratch, .. } = &mut network.arena;
+    let (mut from, mut to): (&mut [T], &mut [T]) = (x_buffer, y_buffer);
+    let mut place = Place::start(network.layers);
+    let mut previous = None;
+    for (index, layer) in network.layers.iter().enumerate() {
+        let (width, out) = (place.width, layer.width_out(place.width));
+        match layer {
+            Layer::Dense { .. } => {
+                let x = if index == 0 { inputs } else { span(from, 0, rows * width)? };
+                let y = span_mut(to, 0, rows * out)?;
+                dense(
+                    level,
+                    rows,
+                    width,
+                    out,
+                    parameters.get(place.parameters..).unwrap_or_default(),
+                    x,
+                    y,
+                    scratch,
+                )?;
+                core::mem::swap(&mut from, &mut to);
+            }
+            Layer::BatchNorm { config, .. } => {
+                let (gamma, beta) = pair(parameters, place.parameters, width)?;
+                let (mean, variance) = pair(running, place.running, width)?;
+                let (affine, running) = (Affine { gamma, beta }, Running { mean, variance });
+                let channels = Channels::last(rows, width);
+                let y = span_mut(from, 0, rows * width)?;
+                if index == 0 {
+                    batch_norm_evaluate(level, config.epsilon, channels, inputs, affine, running, y)?;
+                } else {
+                    batch_norm_evaluate_in_place(level, config.epsilon, channels, y, affine, running)?;
+                }
+            }
+            Layer::Activation(activation) => {
+                activate_in_place(level, *activation, span_mut(from, 0, rows * width)?);
+            }
+            Layer::Maxout { pieces } => {
+                maxout(level, *pieces, out, span(from, 0, rows * width)?, span_mut(to, 0, rows * out)?)?;
+                core::mem::swap(&mut from, &mut to);
+            }
+            Layer::Dropout { .. } => {}
+        }
+        place = place.after(layer, previous, batch);
+        previous = Some(layer);
+    }
+    span(from, 0, rows * place.width)
+}
+
+/// `Y = X W + b`, with W and then b at the start of `parameters`.
+fn dense<T: Element>(
+    level: Level,
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+    parameters: &[T],
+    x: &[T],
+    y: &mut [T],
+    scratch: &mut [T],
+) -> Result<(), Error> {
+    let weight = span(parameters, 0, inputs * outputs)?;
+    let bias = span(parameters, line(inputs * outputs), outputs)?;
+    repeat_row(level, bias, y)?;
+    let (x, w) = (MatRef::row_major(x, rows, inputs), MatRef::row_major(weight, inputs, outputs));
+    let one = T::from(1);
+    gemm(level, one, x, w, one, MatMut::row_major(y, rows, outputs), scratch)?;
+    Ok(())
+}
+
+/// Two tensors of `len` elements, one after the other.
+pub(super) fn pair<T>(region: &[T], at: usize, len: usize) -> Result<(&[T], &[T]), Error> {
+    Ok((span(region, at, len)?, span(region, at + line(len), len)?))
+}
+
+/// As [`pair`], to write.
+pub(super) fn pair_mut<T>(region: &mut [T], at: usize, len: usize) -> Result<(&mut [T], &mut [T]), Error> {
+    let region = span_mut(region, at, line(len) + len)?;
+    let (first, second) = region.split_at_mut_checked(line(len)).unwrap_or_default();
+    Ok((span_mut(first, 0, len)?, second))
+}
+
+/// A step's own generator for a layer: nothing is carried from step to step.
+fn dropout_rng(seed: u64, steps: u64, layer: usize) -> Pcg64 {
+    Pcg64::new(u128::from(seed) << 64 | u128::from(steps), layer as u128)
+}

@@ -1,0 +1,343 @@
+//! [`Network`]: layers bound to an arena.
+
+mod backward;
+mod forward;
+mod place;
+mod tensors;
+
+use crate::arena::Arena;
+use crate::error::expect_len;
+use crate::init::{Init, initialise};
+use crate::kernels::{
+    Element, Level, Optimizer, ShapeError, Step, cross_entropy, cross_entropy_loss, optimizer_step, softmax,
+};
+use crate::layer::width_of;
+use crate::{Error, Layer};
+use place::{Place, span, span_mut};
+use rand_core::Rng;
+
+pub use tensors::Role;
+
+/// A network in an arena. After [`bind`](Network::bind) nothing is allocated, and no call fails but for its own arguments.
+///
+/// Every result is the same bits on every run: a row's prediction does not depend on the batch it is in, and a step's
+/// randomness (dropout) follows from the seed and the number of steps before it alone.
+pub struct Network<'a, T> {
+    layers: &'a [Layer],
+    batch: usize,
+    level: Level,
+    training: bool,
+    arena: Arena<'a, T>,
+    steps: u64,
+    seed: u64,
+}
+
+/// How [`Network::step`] changes the parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Update {
+    /// The rule.
+    pub optimizer: Optimizer,
+    /// The learning rate.
+    pub learning_rate: f64,
+    /// `reg` of the penalty `0.5 * reg * sum W^2` on dense layers' weights; biases, gammas and betas go free.
+    pub regularisation: f64,
+}
+
+/// What a step was like, before its update.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepReport {
+    /// The loss: the mean cross-entropy of the batch, plus the penalty.
+    pub loss: f64,
+    /// The penalty `0.5 * reg * sum W^2`.
+    pub penalty: f64,
+    /// The rows whose largest logit was their label's.
+    pub correct: usize,
+    /// The rows of the batch.
+    pub rows: usize,
+}
+
+/// How a network does on rows it does not learn from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// The mean cross-entropy, without the penalty.
+    pub loss: f64,
+    /// The rows whose largest logit is their label's.
+    pub correct: usize,
+    /// The rows.
+    pub rows: usize,
+}
+
+impl Evaluation {
+    /// The share of rows that are right, in [0, 1].
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a share, rounded")]
+    pub fn accuracy(&self) -> f64 {
+        self.correct as f64 / self.rows as f64
+    }
+}
+
+impl<'a, T: Element> Network<'a, T> {
+    /// Lays out `layers` in `arena`, of [`arena_len`](crate::arena_len) elements or more, to train on batches of up to
+    /// `batch` rows. All parameters are 0 until [`initialise`](Network::initialise) or [`tensor_mut`](Network::tensor_mut).
+    ///
+    /// # Errors
+    /// Where a layer does not fit the one before it, has impossible numbers, or the arena is too short.
+    pub fn bind(layers: &'a [Layer], batch: usize, level: Level, arena: &'a mut [T]) -> Result<Self, Error> {
+        Self::bind_as(true, layers, batch, level, arena)
+    }
+
+    /// Lays out `layers` in `arena`, of [`inference_arena_len`](crate::inference_arena_len) elements or more, to
+    /// evaluate and predict only.
+    ///
+    /// # Errors
+    /// As [`bind`](Network::bind).
+    pub fn bind_inference(
+        layers: &'a [Layer],
+        batch: usize,
+        level: Level,
+        arena: &'a mut [T],
+    ) -> Result<Self, Error> {
+        Self::bind_as(false, layers, batch, level, arena)
+    }
+
+    fn bind_as(
+        training: bool,
+        layers: &'a [Layer],
+        batch: usize,
+        level: Level,
+        arena: &'a mut [T],
+    ) -> Result<Self, Error> {
+        let mut width = width_of(layers);
+        if width == 0 {
+            return Err(Error::NoWidth);
+        }
+        if batch == 0 {
+            return Err(ShapeError { argument: "batch", expected: 1, actual: 0 }.into());
+        }
+        for (index, layer) in layers.iter().enumerate() {
+            layer.check(index, width)?;
+            width = layer.width_out(width);
+        }
+        let arena = Arena::carve(layers, batch, training, arena)?;
+        let mut network = Self { layers, batch, level, training, arena, steps: 0, seed: 0 };
+        network.clear();
+        Ok(network)
+    }
+
+    /// All parameters and the optimizer's state 0.
+    fn clear(&mut self) {
+        self.steps = 0;
+        let [first, second] = &mut self.arena.state;
+        for region in
+            [&mut self.arena.parameters, &mut self.arena.running, first, second, &mut self.arena.norms]
+        {
+            region.fill(T::default());
+        }
+    }
+
+    /// Draws the weights; biases 0, gammas 1, betas 0, running statistics as new, optimizer state 0, no steps done.
+    ///
+    /// # Errors
+    /// [`Error::Value`] where [`Init::Normal`] has a negative or infinite standard deviation, or NaN.
+    pub fn initialise(&mut self, init: Init, rng: &mut impl Rng) -> Result<(), Error> {
+        self.clear();
+        initialise(self, init, rng)
+    }
+
+    /// Seeds dropout (0 before).
+    pub fn set_seed(&mut self, seed: u64) {
+        self.seed = seed;
+    }
+
+    /// One step of training on a batch, `inputs: (rows, features)`, `labels: (rows)`: forward, loss, backward, update.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where there are no rows or more than the batch, a label is no class, or a batch of one meets batch
+    /// norm; [`Error::InferenceOnly`]. Nothing is then learned.
+    pub fn step(&mut self, inputs: &[T], labels: &[u32], update: &Update) -> Result<StepReport, Error> {
+        let mut report = self.gradients(inputs, labels)?;
+        report.penalty = self.update(update)?;
+        report.loss += report.penalty;
+        Ok(report)
+    }
+
+    /// The forward and the backward pass of a step, without the update (running statistics are updated):
+    /// [`gradient`](Network::gradient) then reads the gradients of the mean cross-entropy.
+    ///
+    /// # Errors
+    /// As [`step`](Network::step).
+    pub fn gradients(&mut self, inputs: &[T], labels: &[u32]) -> Result<StepReport, Error> {
+        if !self.training {
+            return Err(Error::InferenceOnly);
+        }
+        let rows = self.check_batch(inputs, labels)?;
+        self.forward_training(inputs, rows)?;
+        let classes = self.classes();
+        let end = Place::end(self.layers, self.batch);
+        let logits = span(self.arena.activations, end.input(self.batch), rows * classes)?;
+        let [dlogits, _] = &mut self.arena.buffers;
+        let loss = cross_entropy(self.level, classes, logits, labels, span_mut(dlogits, 0, rows * classes)?)?;
+        self.backward(inputs, rows)?;
+        Ok(StepReport { loss: loss.loss, penalty: 0.0, correct: loss.correct, rows })
+    }
+
+    /// Applies the update to the gradients at hand; returns the penalty before it.
+    ///
+    /// # Errors
+    /// [`Error::InferenceOnly`].
+    pub fn update(&mut self, update: &Update) -> Result<f64, Error> {
+        if !self.training {
+            return Err(Error::InferenceOnly);
+        }
+        self.steps += 1;
+        let slots = update.optimizer.state_slots();
+        let mut squares = 0.0;
+        let [first, second] = &mut self.arena.state;
+        let mut norms = self.arena.norms.iter_mut();
+        let mut at = 0;
+        for layer in self.layers {
+            for (len, is_weight) in tensors::parameters(layer) {
+                let mut step = Step {
+                    optimizer: update.optimizer,
+                    learning_rate: update.learning_rate,
+                    regularisation: if is_weight { update.regularisation } else { 0.0 },
+                    t: self.steps,
+                };
+                if let Optimizer::AdamW { weight_decay, .. } = &mut step.optimizer
+                    && !is_weight
+                {
+                    *weight_decay = 0.0;
+                }
+                let measured = optimizer_step(
+                    self.level,
+                    &step,
+                    span_mut(self.arena.parameters, at, len)?,
+                    span(self.arena.gradients, at, len)?,
+                    span_mut(first, at, if slots > 0 { len } else { 0 })?,
+                    span_mut(second, at, if slots > 1 { len } else { 0 })?,
+                )?;
+                if is_weight {
+                    squares += measured.weights;
+                }
+                // The squares first: a zip that ends on them takes no norm too many.
+                for (square, to) in [measured.update, measured.weights].into_iter().zip(norms.by_ref()) {
+                    *to = T::from_f64(square);
+                }
+                at += crate::arena::line(len);
+            }
+        }
+        Ok(0.5 * update.regularisation * squares)
+    }
+
+    /// The loss and accuracy on any number of rows, with running statistics and without dropout. The bits do not depend on
+    /// the batch the network is bound for.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where there are no rows, `inputs` is not as many, or a label is no class.
+    pub fn evaluate(&mut self, inputs: &[T], labels: &[u32]) -> Result<Evaluation, Error> {
+        let (level, width, classes) = (self.level, self.features(), self.classes());
+        expect_len("inputs", labels.len().saturating_mul(width), inputs.len())?;
+        self.check_labels(labels)?;
+        let (mut sum, mut correct) = (0.0, 0);
+        for (inputs, labels) in
+            inputs.chunks(self.batch.saturating_mul(width).max(1)).zip(labels.chunks(self.batch.max(1)))
+        {
+            let logits = forward::forward_inference(self, inputs, labels.len())?;
+            // Row by row, so that the sum does not depend on where a batch ends.
+            for (logits, label) in logits.chunks_exact(classes.max(1)).zip(labels) {
+                let row = cross_entropy_loss(level, classes, logits, core::slice::from_ref(label))?;
+                sum += row.loss;
+                correct += row.correct;
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a mean, rounded")]
+        Ok(Evaluation { loss: sum / labels.len() as f64, correct, rows: labels.len() })
+    }
+
+    /// The classes' probabilities of any number of rows: `inputs: (rows, features)`, `probabilities: (rows, classes)`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the slices do not fit each other.
+    pub fn predict(&mut self, inputs: &[T], probabilities: &mut [T]) -> Result<(), Error> {
+        let (width, classes) = (self.features().max(1), self.classes().max(1));
+        let rows = inputs.len().checked_div(width).unwrap_or(0);
+        expect_len("inputs", rows * width, inputs.len())?;
+        expect_len("probabilities", rows * classes, probabilities.len())?;
+        let batch = self.batch.max(1);
+        for (inputs, probabilities) in inputs
+            .chunks(batch.saturating_mul(width).max(1))
+            .zip(probabilities.chunks_mut(batch.saturating_mul(classes).max(1)))
+        {
+            let rows = inputs.len().checked_div(width).unwrap_or(0);
+            let level = self.level;
+            let logits = forward::forward_inference(self, inputs, rows)?;
+            softmax(level, classes, logits, probabilities)?;
+        }
+        Ok(())
+    }
+
+    /// Values of an input row.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        width_of(self.layers)
+    }
+
+    /// Logits of an output row.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.layers.iter().fold(self.features(), |width, layer| layer.width_out(width))
+    }
+
+    /// The layers.
+    #[must_use]
+    pub fn layers(&self) -> &'a [Layer] {
+        self.layers
+    }
+
+    /// The level it runs on.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Updates done since [`initialise`](Network::initialise).
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Says how many updates led to the state at hand, when a training run goes on from a checkpoint.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    fn check_batch(&self, inputs: &[T], labels: &[u32]) -> Result<usize, Error> {
+        let rows = labels.len();
+        if rows > self.batch {
+            return Err(ShapeError { argument: "labels", expected: self.batch, actual: rows }.into());
+        }
+        expect_len("inputs", rows * self.features(), inputs.len())?;
+        self.check_labels(labels)?;
+        let normalises = self.layers.iter().any(|layer| matches!(layer, Layer::BatchNorm { .. }));
+        if normalises && rows < 2 {
+            return Err(ShapeError { argument: "rows for batch norm", expected: 2, actual: rows }.into());
+        }
+        Ok(rows)
+    }
+
+    fn check_labels(&self, labels: &[u32]) -> Result<(), Error> {
+        if labels.is_empty() {
+            return Err(ShapeError { argument: "labels", expected: 1, actual: 0 }.into());
+        }
+        let classes = self.classes();
+        match labels.iter().find(|label| **label as usize >= classes) {
+            Some(label) => Err(ShapeError {
+                argument: "label",
+                expected: classes.saturating_sub(1),
+                actual: *label as usize,
+            }
+            .into()),
+            None => Ok(()),
+        }
+    }
+}

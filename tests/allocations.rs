@@ -1,0 +1,88 @@
+//! A step, an evaluation and a prediction allocate nothing, whatever the batch.
+#![allow(unsafe_code, reason = "a global allocator that counts is unsafe to implement")]
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::Cell;
+use rand_pcg::Pcg64;
+use slicewise::batches::{gather, shuffle};
+use slicewise::preprocess::{Center, Images, Scale, Values, apply, fit};
+use slicewise::{Init, Layer, Level, Network, Optimizer, Update, arena_len};
+use std::alloc::System;
+
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every call goes to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller's promise is the system's.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is the system's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations<R>(f: impl FnOnce() -> R) -> (usize, R) {
+    let before = COUNT.get();
+    let result = f();
+    (COUNT.get() - before, result)
+}
+
+const NET: &[Layer] = &[
+    Layer::dense(64, 48),
+    Layer::batch_norm(48),
+    Layer::relu(),
+    Layer::dropout(0.1),
+    Layer::dense(48, 32),
+    Layer::maxout(2),
+    Layer::dense(16, 16),
+    Layer::elu(1.0),
+    Layer::dense(16, 10),
+];
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations(|| Box::new(1u8)).0, 1);
+}
+
+#[test]
+fn nothing_is_allocated() {
+    for level in Level::available() {
+        let mut arena = vec![0.0f32; arena_len(NET, 32)];
+        let pixels = vec![3u8; 100 * 64];
+        let labels: Vec<u32> = (0..100).map(|i| i % 10).collect();
+        let (mut mean, mut scale, mut images) = (vec![0.0; 64], vec![0.0; 64], vec![0.0f32; 100 * 64]);
+        let (mut order, mut batch, mut batch_labels) = (vec![0; 100], vec![0.0; 32 * 64], vec![0; 32]);
+        let mut probabilities = vec![0.0; 100 * 10];
+        let (count, ()) = allocations(|| {
+            let shape = Images { n: 100, channels: 1, spatial: 64 };
+            fit(level, shape, Values::U8(&pixels), Center::Feature, Scale::Std, &mut mean, &mut scale)
+                .unwrap();
+            apply(level, Values::U8(&pixels), &mean, &scale, &mut images).unwrap();
+            let mut net = Network::bind(NET, 32, level, &mut arena).unwrap();
+            net.initialise(Init::Auto, &mut Pcg64::new(1, 1)).unwrap();
+            for optimizer in [Optimizer::Sgd, Optimizer::momentum(), Optimizer::adam()] {
+                let update = Update { optimizer, learning_rate: 1e-3, regularisation: 1e-4 };
+                shuffle(1, 1, &mut order);
+                for rows in order.chunks(32) {
+                    let (batch, labels_of) = (&mut batch[..rows.len() * 64], &mut batch_labels[..rows.len()]);
+                    gather(&images, 64, rows, batch).unwrap();
+                    gather(&labels, 1, rows, labels_of).unwrap();
+                    net.step(batch, labels_of, &update).unwrap();
+                }
+            }
+            net.evaluate(&images, &labels).unwrap();
+            net.predict(&images, &mut probabilities).unwrap();
+        });
+        assert_eq!(count, 0, "{}", level.name());
+    }
+}

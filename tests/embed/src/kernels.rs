@@ -1,0 +1,211 @@
+//! One function for each file of kernels, one call for each kernel.
+//!
+//! Sizes, strides and choices come through `black_box`: every path stays in the program.
+
+use core::ffi::CStr;
+use core::hint::black_box;
+
+use rand_pcg::Pcg64;
+use slicewise::kernels::{
+    self, Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Level, MatMut, MatRef, Optimizer,
+    Running, RunningMut, Saved, SavedMut, Step,
+};
+
+use crate::{hide, say};
+
+/// Rows and columns of the operands, and their elements.
+const ROWS: usize = 10;
+const COLS: usize = 7;
+const LEN: usize = ROWS * COLS;
+
+/// Runs one file of kernels on the operands; true where the results are right.
+type Check<T> = fn(&mut Operands<'_, T>) -> bool;
+
+/// Calls every kernel; true where all succeed, and the results that are easy to state are right.
+pub fn run<T: Element>(level: Level) -> bool {
+    let level = black_box(level);
+    let kernels: &[(&CStr, Check<T>)] = &[
+        (c"reduce is wrong", reduce),
+        (c"gemm is wrong", gemm),
+        (c"rows is wrong", rows),
+        (c"activation is wrong", activation),
+        (c"maxout is wrong", maxout),
+        (c"softmax is wrong", softmax),
+        (c"batch_norm is wrong", batch_norm),
+        (c"batch_norm_evaluation is wrong", batch_norm_evaluation),
+        (c"center is wrong", center),
+        (c"limit is wrong", limit),
+        (c"optimizer is wrong", optimizer),
+        (c"random is wrong", random),
+    ];
+    let mut all = true;
+    for (wrong, kernel) in kernels {
+        let (mut long, mut short) = ([[T::from(1); LEN]; 4], [[T::from(1); COLS]; 6]);
+        let (mut labels, mut bytes) = ([1; ROWS], [1; LEN]);
+        let right = kernel(&mut Operands {
+            level,
+            long: long.each_mut().map(|x| hide(x)),
+            short: short.each_mut().map(|x| hide(x)),
+            labels: hide(&mut labels),
+            bytes: hide(&mut bytes),
+        });
+        if !right {
+            say(wrong);
+        }
+        all &= right;
+    }
+    all
+}
+
+/// Slices that the compiler knows nothing of: `long` of `LEN` ones, `short` of `COLS` ones.
+struct Operands<'a, T> {
+    level: Level,
+    long: [&'a mut [T]; 4],
+    short: [&'a mut [T]; 6],
+    labels: &'a [u32],
+    bytes: &'a [u8],
+}
+
+/// All `value`?
+fn is_all<T: Element>(x: &[T], value: u8) -> bool {
+    x.iter().all(|x| *x == T::from(value))
+}
+
+fn reduce<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [x, y, ..], .. } = operands;
+    let (all, one) = (T::from(LEN as u8), T::from(1));
+    let mut counts = [0; 3];
+    kernels::sum(*level, x) == all
+        && kernels::dot(*level, x, y) == Ok(all)
+        && kernels::sum_of_squares(*level, x) == all
+        && kernels::sum_abs(*level, x) == all
+        && kernels::norm(*level, x) == all.sqrt()
+        && kernels::l2_penalty(*level, black_box(2.0), x) == all.to_f64()
+        && kernels::mean(*level, x) == one
+        && kernels::variance(*level, x) == T::default()
+        && kernels::max(*level, x) == one
+        && kernels::min(*level, x) == one
+        && kernels::argmax(*level, x) == Some(0)
+        && kernels::histogram(x, black_box(0.0), 1.0, hide(&mut counts)) == 0
+        && counts == [0, 0, LEN as u64]
+}
+
+fn gemm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [a, b, c, ..], .. } = operands;
+    let mut scratch = [T::default(); kernels::gemm_scratch_len(ROWS, 5, COLS)];
+    let ((m, n, k), [rows, cols]) = (black_box((ROWS, 5, COLS)), black_box([5, 1]));
+    let a = MatRef::row_major(a, m, k);
+    let b = MatRef::strided(b, k, n, rows, cols);
+    let c_view = MatMut::strided(c, m, n, rows, cols);
+    kernels::gemm(*level, T::from(1), a, b, black_box(T::default()), c_view, hide(&mut scratch)).is_ok()
+        && is_all(c.get(..ROWS * 5).unwrap_or_default(), COLS as u8)
+}
+
+fn rows<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [x, y, ..], short: [row, sum, ..], .. } = operands;
+    kernels::repeat_row(*level, row, x).is_ok()
+        && kernels::multiply(*level, x, x, y).is_ok()
+        && kernels::multiply_in_place(*level, x, y).is_ok()
+        && kernels::sum_rows(*level, y, sum).is_ok()
+        && is_all(sum, ROWS as u8)
+}
+
+fn activation<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [x, y, dy, dx], .. } = operands;
+    let f = black_box(Activation::Relu);
+    kernels::activate_in_place(*level, f, x);
+    kernels::activate(*level, f, x, y).is_ok()
+        && kernels::activation_backward(*level, f, y, dy, dx).is_ok()
+        && kernels::activation_backward_from_input(*level, f, x, dy, dx).is_ok()
+        && kernels::activation_backward_in_place(*level, f, y, dy).is_ok()
+        && [x, y, dy, dx].into_iter().all(|z| is_all(z, 1))
+}
+
+fn maxout<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [x, dx, ..], short: [y, dy, ..], .. } = operands;
+    let (pieces, units) = black_box((ROWS, COLS));
+    kernels::maxout(*level, pieces, units, x, y).is_ok()
+        && kernels::maxout_backward(*level, pieces, units, x, y, dy, dx).is_ok()
+        && is_all(y, 1)
+}
+
+fn softmax<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [logits, probabilities, dlogits, ..], labels, .. } = operands;
+    let classes = black_box(COLS);
+    kernels::softmax(*level, classes, logits, probabilities).is_ok()
+        && kernels::cross_entropy(*level, classes, logits, labels, dlogits).is_ok()
+        && kernels::cross_entropy_loss(*level, classes, logits, labels).is_ok()
+}
+
+fn batch_norm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands {
+        level,
+        long: [x, y, dy, dx],
+        short: [gamma, beta, mean, variance, saved_mean, inv_std],
+        ..
+    } = operands;
+    let (channels, config) = (black_box(Channels::last(ROWS, COLS)), black_box(BatchNorm::DEFAULT));
+    let affine = Affine { gamma, beta };
+    let running = RunningMut { mean, variance };
+    let saved = SavedMut { mean: saved_mean, inv_std };
+    kernels::batch_norm_forward(*level, &config, 0, channels, x, affine, running, saved, y).is_ok()
+        && is_all(y, 1)
+        && {
+            let (dgamma, dbeta) = (mean, variance);
+            let saved = Saved { mean: saved_mean, inv_std };
+            let gradient = AffineGradient { gamma: dgamma, beta: dbeta };
+            kernels::batch_norm_backward(*level, channels, x, gamma, saved, dy, dx, gradient).is_ok()
+                && {
+                    let gradient = AffineGradient { gamma: dgamma, beta: dbeta };
+                    kernels::batch_norm_backward_in_place(*level, channels, x, gamma, saved, dy, gradient)
+                        .is_ok()
+                }
+                && is_all(dbeta, ROWS as u8)
+        }
+}
+
+fn batch_norm_evaluation<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [x, y, weight, ..], short: [gamma, beta, mean, variance, bias, ..], .. } =
+        operands;
+    let (channels, epsilon) = (black_box(Channels::first(2, COLS, 5)), black_box(0.0));
+    let (affine, running) = (Affine { gamma, beta }, Running { mean, variance });
+    kernels::batch_norm_evaluate(*level, epsilon, channels, x, affine, running, y).is_ok()
+        && kernels::batch_norm_evaluate_in_place(*level, epsilon, channels, x, affine, running).is_ok()
+        && kernels::batch_norm_fold(*level, epsilon, affine, running, weight, bias).is_ok()
+        && is_all(x, 1)
+        && is_all(y, 1)
+        && is_all(bias, 1)
+}
+
+fn center<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [x, y, ..], short: [mean, std, scale, ..], bytes, .. } = operands;
+    let channels = black_box(Channels::last(ROWS, COLS));
+    kernels::mean_and_std(*level, channels, x, mean, std).is_ok()
+        && kernels::mean_and_std_u8(*level, channels, bytes, mean, std).is_ok()
+        && kernels::center_u8(*level, channels, bytes, mean, scale, y).is_ok()
+        && kernels::center_in_place(*level, channels, x, mean).is_ok()
+        && kernels::center_and_scale_in_place(*level, channels, x, mean, scale).is_ok()
+        && is_all(mean, 1)
+        && is_all(y, 0)
+}
+
+fn optimizer<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [weights, gradient, first, second], .. } = operands;
+    let step = black_box(Step { optimizer: Optimizer::Sgd, learning_rate: 1.0, regularisation: 0.0, t: 1 });
+    kernels::optimizer_step(*level, &step, weights, gradient, first, second).is_ok() && is_all(weights, 0)
+}
+
+fn random<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { long: [x, y, mask, ..], .. } = operands;
+    let mut rng = Pcg64::new(black_box(1), 1);
+    let (low, high) = black_box((0.0, 1.0));
+    kernels::fill_uniform(&mut rng, low, high, x).is_ok()
+        && kernels::fill_normal(&mut rng, low, high, y).is_ok()
+        && kernels::fill_dropout_mask(&mut rng, high, mask).is_ok()
+        && is_all(mask, 1)
+}
+
+fn limit<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let (count, value) = kernels::multiply_adds::<T>(operands.level, black_box(10));
+    count > 0 && value.is_finite()
+}
