@@ -250,6 +250,18 @@ fn gradient<T: Element, S: Simd>(
     (gamma * inv_std) * (x - mean).neg_mul_add(slope, dbeta.neg_mul_add(per_n, dy))
 }
 
+/// From the sum of `dy * (x - mean)` to that of `dy * z`.
+#[inline(always)]
+fn finish_gamma<T: Element, S: Simd>(simd: S, inv_std: &[T], dgamma: &mut [T]) {
+    map(
+        simd,
+        [inv_std],
+        [dgamma],
+        #[inline(always)]
+        |[inv_std], [dgamma]| [dgamma * inv_std],
+    );
+}
+
 #[inline(always)]
 pub(super) fn backward_kernel<T: Element, S: Simd>(
     simd: S,
@@ -265,16 +277,6 @@ pub(super) fn backward_kernel<T: Element, S: Simd>(
     let per_n = T::Lanes::<S>::splat(simd, T::from(1) / n);
     let (dgamma, dbeta) = (gradients.gamma, gradients.beta);
     let (outer, count) = (channels.outer(), channels.channels());
-    // From the sum of dy * (x - mean) to that of dy * z.
-    let finish = |inv_std: &[T], dgamma: &mut [T]| {
-        map(
-            simd,
-            [inv_std],
-            [dgamma],
-            #[inline(always)]
-            |[inv_std], [dgamma]| [dgamma * inv_std],
-        );
-    };
     if channels.inner() > 1 {
         let statistics = saved.mean.chunks(TILE).zip(saved.inv_std.chunks(TILE)).zip(gamma.chunks(TILE));
         let gradients = dgamma.chunks_mut(TILE).zip(dbeta.chunks_mut(TILE));
@@ -282,7 +284,7 @@ pub(super) fn backward_kernel<T: Element, S: Simd>(
             let first = i * TILE;
             let sums = [&mut *dbeta, &mut *dgamma];
             sum_planes(simd, channels, first, [x, dy.unwrap_or(dx)], mean, sums, gradient_terms::<T, S>);
-            finish(inv_std, dgamma);
+            finish_gamma(simd, inv_std, dgamma);
             let params = [mean, inv_std, gamma, dgamma, dbeta];
             match dy {
                 Some(dy) => map_planes(
@@ -335,7 +337,7 @@ pub(super) fn backward_kernel<T: Element, S: Simd>(
                 *to = *from;
             }
         }
-        finish(saved.inv_std, dgamma);
+        finish_gamma(simd, saved.inv_std, dgamma);
         for (to, from) in buffers.iter_mut().zip([saved.mean, saved.inv_std, gamma, &*dgamma, &*dbeta]) {
             narrow.spread(from, to);
         }
@@ -343,7 +345,7 @@ pub(super) fn backward_kernel<T: Element, S: Simd>(
     } else {
         let sums = [&mut *dbeta, &mut *dgamma];
         sum_columns(simd, columns, [x, dy.unwrap_or(dx)], saved.mean, sums, gradient_terms::<T, S>);
-        finish(saved.inv_std, dgamma);
+        finish_gamma(simd, saved.inv_std, dgamma);
         params = [saved.mean, saved.inv_std, gamma, dgamma, dbeta];
     }
     match dy {

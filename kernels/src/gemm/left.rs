@@ -43,8 +43,8 @@ impl<T: Element, const MR: usize> Left<T, MR> for Packed<'_, T, MR> {
 
 /// Rows with contiguous elements, without packing.
 pub(super) struct Rows<'a, T, const MR: usize> {
-    chunks: [slice::Iter<'a, [T; UNROLL]>; MR],
-    last: [slice::Iter<'a, T>; MR],
+    chunks: [&'a [[T; UNROLL]]; MR],
+    last: [&'a [T]; MR],
 }
 
 impl<'a, T: Element, const MR: usize> Rows<'a, T, MR> {
@@ -52,14 +52,10 @@ impl<'a, T: Element, const MR: usize> Rows<'a, T, MR> {
     /// dropped.
     #[inline(always)]
     pub(super) fn new(a: &Operand<'a, T>, p: usize, kc: usize, i: usize, m: usize) -> Option<Self> {
-        let mut rows = Self {
-            chunks: [const { [].as_slice() }; MR].map(<[_]>::iter),
-            last: [const { [].as_slice() }; MR].map(<[_]>::iter),
-        };
+        let mut rows = Self { chunks: [&[]; MR], last: [&[]; MR] };
         for (r, (chunks, last)) in rows.chunks.iter_mut().zip(&mut rows.last).enumerate() {
             let first = (i + r).min(m - 1) * a.width_stride + p;
-            let (whole, rest) = a.data.get(first..first + kc)?.as_chunks();
-            (*chunks, *last) = (whole.iter(), rest.iter());
+            (*chunks, *last) = a.data.get(first..first + kc)?.as_chunks();
         }
         Some(rows)
     }
@@ -70,7 +66,9 @@ impl<T: Element, const MR: usize> Left<T, MR> for Rows<'_, T, MR> {
     fn next_chunk(&mut self) -> Option<[[T; MR]; UNROLL]> {
         let mut columns = [[T::default(); MR]; UNROLL];
         for (r, row) in self.chunks.iter_mut().enumerate() {
-            for (column, x) in columns.iter_mut().zip(row.next()?) {
+            let (chunk, rest) = row.split_first()?;
+            *row = rest;
+            for (column, x) in columns.iter_mut().zip(chunk) {
                 if let Some(to) = column.get_mut(r) {
                     *to = *x;
                 }
@@ -82,7 +80,9 @@ impl<T: Element, const MR: usize> Left<T, MR> for Rows<'_, T, MR> {
     fn next_last(&mut self) -> Option<[T; MR]> {
         let mut column = [T::default(); MR];
         for (to, row) in column.iter_mut().zip(&mut self.last) {
-            *to = *row.next()?;
+            let (x, rest) = row.split_first()?;
+            *row = rest;
+            *to = *x;
         }
         Some(column)
     }
