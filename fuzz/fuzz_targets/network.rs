@@ -39,12 +39,12 @@ fn layer(bytes: &mut Unstructured<'_>, width: usize) -> Result<Layer> {
 
 fn train<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
     let mut width = bytes.int_in_range(1..=70usize)?;
-    let features = width;
     let mut net = Vec::new();
     for _ in 0..bytes.int_in_range(1..=8)? {
         let layer = layer(bytes, width)?;
         width = match layer {
             Layer::Dense { outputs, .. } => outputs,
+            Layer::BatchNorm { features, .. } => features,
             Layer::Maxout { pieces } => width.checked_div(pieces).unwrap_or(0),
             _ => width,
         };
@@ -70,7 +70,9 @@ fn train<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
         let Ok(mut network) = Network::bind(&net, batch, level, &mut arena) else { return Ok(()) };
         let mut rng = rng.clone();
         network.initialise(Init::Auto, &mut rng).expect("a distribution without parameters");
-        assert_eq!((network.features(), network.classes()), (features, width));
+        assert_eq!(network.classes(), width);
+        // The first layer with a size says.
+        let features = network.features();
         let pixels: Box<[u8]> = (0..rows * features).map(|i| (i * 37 % 256) as u8).collect();
         let (mut mean, mut scale) = (vec![T::default(); features], vec![T::default(); features]);
         let shape = Images { n: rows, channels: 1, spatial: features };
