@@ -2,6 +2,7 @@
 
 use core::hint::black_box;
 use core::time::Duration;
+use criterion::{BenchmarkId, Criterion, Throughput};
 use slicewise::kernels::multiply_adds;
 use slicewise::{Element, Level};
 use std::time::Instant;
@@ -46,4 +47,55 @@ pub const PEAK_ROUNDS: u64 = 50_000;
 /// Multiply-adds, [`PEAK_ROUNDS`] of them; returns the operations.
 pub fn peak<T: Element>(level: Level) -> u64 {
     black_box(multiply_adds::<T>(level, black_box(PEAK_ROUNDS))).0
+}
+
+/// A kernel, its peers and its limit on operands of one size.
+pub struct Comparison {
+    name: String,
+    elements: usize,
+    contestants: Vec<(&'static str, Box<dyn FnMut()>)>,
+}
+
+impl Comparison {
+    /// Of nobody yet: `elements` is what a call goes through.
+    #[must_use]
+    pub fn new(name: &str, elements: usize) -> Self {
+        Self { name: name.into(), elements, contestants: Vec::new() }
+    }
+
+    /// And this one.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, call: impl FnMut() + 'static) -> Self {
+        self.contestants.push((name, Box::new(call)));
+        self
+    }
+
+    /// Measures in turn and prints a line: G elements/s of each.
+    pub fn print(&mut self) {
+        let mut contestants: Vec<Contestant<'_>> = self
+            .contestants
+            .iter_mut()
+            .map(|(name, call)| (*name, call.as_mut() as &mut dyn FnMut()))
+            .collect();
+        let seconds = in_turn(9, Duration::from_millis(4), &mut contestants);
+        print!("{:>36} {:>8}", self.name, self.elements);
+        for ((name, _), seconds) in self.contestants.iter().zip(seconds) {
+            print!("  {name} {:.2}", self.elements as f64 / seconds / 1e9);
+        }
+        println!();
+    }
+
+    /// Criterion's figures.
+    pub fn measure(mut self, criterion: &mut Criterion, room: &str) {
+        let mut group = criterion.benchmark_group(format!("{room}/{}", self.name));
+        group
+            .sample_size(20)
+            .measurement_time(Duration::from_millis(500))
+            .warm_up_time(Duration::from_millis(100));
+        group.throughput(Throughput::Elements(self.elements as u64));
+        for (name, call) in &mut self.contestants {
+            group.bench_function(BenchmarkId::new(*name, self.elements), |b| b.iter(&mut *call));
+        }
+        group.finish();
+    }
 }

@@ -174,3 +174,23 @@ fn update_ratios_are_each_tensors_own() {
         assert!((ratio - expected).abs() <= 1e-9 * expected, "{layer} {role:?}: {ratio}, not {expected}");
     }
 }
+
+/// What is dropped follows from the seed and the steps done, and from nothing else.
+#[test]
+fn dropout_drops_other_units_in_every_step() {
+    const NET: &[Layer] = &[Layer::dense(3, 40), Layer::dropout(0.5), Layer::dense(40, 2)];
+    let still = Update { learning_rate: 0.0, ..SGD };
+    let mut arena = vec![0.0f32; arena_len(NET, 4)];
+    let mut net = Network::bind(NET, 4, Level::detect(), &mut arena).unwrap();
+    net.initialise(Init::Auto, &mut Pcg64::new(1, 1)).unwrap();
+    let inputs: Vec<f32> = (0..12).map(|i| (i as f32).sin()).collect();
+    let mut losses = |seed: u64| {
+        net.set_seed(seed);
+        net.set_steps(0);
+        [(); 3].map(|()| net.step(&inputs, &[0, 1, 1, 0], &still).unwrap().loss)
+    };
+    let (first, other) = (losses(7), losses(8));
+    assert!(first[0] != first[1] && first[1] != first[2] && first[0] != first[2], "{first:?}");
+    assert!(first[0] != other[0], "{first:?}, {other:?}");
+    assert_eq!(first, losses(7));
+}

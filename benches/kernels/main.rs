@@ -1,0 +1,60 @@
+//! Every kernel but gemm beside a peer and the machine's limit, in `f32` at the best level of this CPU.
+//!
+//! `cargo bench -p slicewise-benches --bench kernels` prints, first, tables measured in turn (G elements/s, medians; pin it
+//! to a core with `taskset -c 1`), then criterion's own figures. "loop" is the formula as a plain loop, compiled for
+//! the same CPU under `RUSTFLAGS="-C target-cpu=native"`; "limit" moves the bytes that the kernel has to move, each once.
+
+mod elementwise;
+mod normalisation;
+mod statistics;
+
+use criterion::Criterion;
+use slicewise_benches::Comparison;
+
+/// Elements that fit L1, L2 and L3.
+const SIZES: [usize; 3] = [1 << 10, 1 << 14, 1 << 20];
+
+fn main() {
+    let rooms: [(&str, fn(usize) -> Vec<Comparison>); 3] = [
+        ("elementwise", elementwise::comparisons),
+        ("normalisation", normalisation::comparisons),
+        ("statistics", statistics::comparisons),
+    ];
+    for (room, comparisons) in rooms {
+        println!("{room}, G elements/s");
+        for n in SIZES {
+            for mut comparison in comparisons(n) {
+                comparison.print();
+            }
+        }
+        println!();
+    }
+    let mut criterion = Criterion::default().configure_from_args();
+    for (room, comparisons) in rooms {
+        for n in SIZES {
+            for comparison in comparisons(n) {
+                comparison.measure(&mut criterion, room);
+            }
+        }
+    }
+    criterion.final_summary();
+}
+
+/// `n` values about 0, without a short period.
+fn values(n: usize) -> Vec<f32> {
+    (0..n).map(|i| (i * 7919 % 2003) as f32 / 250.0 - 4.0).collect()
+}
+
+/// Reads and writes of one element each: what a kernel must move at least.
+fn limit(comparison: Comparison, n: usize, reads: usize, writes: usize) -> Comparison {
+    let x = vec![values(n); reads.max(1)];
+    let mut y = vec![vec![0.0f32; n]; writes];
+    comparison.with("limit", move || {
+        for (i, y) in y.iter_mut().enumerate() {
+            y.copy_from_slice(&x[i % x.len()]);
+        }
+        for x in x.iter().skip(writes) {
+            core::hint::black_box(slicewise::kernels::max(slicewise::Level::detect(), x));
+        }
+    })
+}
