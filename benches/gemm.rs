@@ -8,7 +8,7 @@ use core::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use slicewise::kernels::{MatMut, MatRef, gemm, gemm_scratch_len};
 use slicewise::{Element, Level};
-use slicewise_benches::{in_turn, peak};
+use slicewise_benches::{Contestant, in_turn, peak};
 
 /// m, k, n, and which of A and B are transposed.
 type Shape = (usize, usize, usize, bool, bool);
@@ -94,33 +94,35 @@ fn name((m, k, n, a_t, b_t): Shape) -> String {
 
 fn table<T: Peer>(dtype: &str) {
     let best = Level::detect();
-    println!("{dtype}, level {}, GFLOP/s (share of the peak)", best.name());
-    println!(
-        "{:>18}  {:>14}  {:>14}  {:>14}  {:>6}",
-        "m x k x n", "slicewise", "portable", "matrixmultiply", "peak"
-    );
+    println!("{dtype}, GFLOP/s (share of the peak at level {})", best.name());
+    print!("{:>18}", "m x k x n");
+    for name in Level::available().map(Level::name).chain(["matrixmultiply"]) {
+        print!("  {name:>14}");
+    }
+    println!("  {:>6}", "peak");
     for shape in SHAPES {
-        let (mut ours, mut portable, mut theirs) =
-            (Operands::<T>::new(*shape), Operands::<T>::new(*shape), Operands::<T>::new(*shape));
-        let mut operations = 0;
-        let seconds = in_turn(
-            15,
-            Duration::from_millis(8),
-            &mut [
-                ("slicewise", &mut || ours.slicewise(best)),
-                ("portable", &mut || portable.slicewise(Level::Portable)),
-                ("matrixmultiply", &mut || T::matrixmultiply(&mut theirs)),
-                ("peak", &mut || operations = peak::<T>(best)),
-            ],
-        );
-        let [ours_s, portable_s, theirs_s, peak_s] = seconds[..] else { unreachable!("four contestants") };
-        let top = operations as f64 / peak_s / 1e9;
-        let cell = |seconds: f64| {
-            let gflops = ours.flops() / seconds / 1e9;
-            format!("{gflops:6.1} ({:3.0}%)", 100.0 * gflops / top)
-        };
-        let [a, b, c] = [ours_s, portable_s, theirs_s].map(cell);
-        println!("{:>18}  {a:>14}  {b:>14}  {c:>14}  {top:6.1}", name(*shape));
+        let mut levels: Vec<_> =
+            Level::available().map(|level| (level, Operands::<T>::new(*shape))).collect();
+        let (mut theirs, mut operations) = (Operands::<T>::new(*shape), 0);
+        let flops = theirs.flops();
+        let mut ours: Vec<_> = levels
+            .iter_mut()
+            .map(|(level, operands)| (level.name(), || operands.slicewise(*level)))
+            .collect();
+        let mut contestants: Vec<Contestant<'_>> =
+            ours.iter_mut().map(|(name, call)| (*name, call as &mut dyn FnMut())).collect();
+        let mut peer = || T::matrixmultiply(&mut theirs);
+        let mut limit = || operations = peak::<T>(best);
+        contestants.push(("matrixmultiply", &mut peer));
+        contestants.push(("peak", &mut limit));
+        let mut seconds = in_turn(15, Duration::from_millis(8), &mut contestants);
+        let top = operations as f64 / seconds.pop().expect("the peak") / 1e9;
+        print!("{:>18}", name(*shape));
+        for seconds in seconds {
+            let gflops = flops / seconds / 1e9;
+            print!("  {:>14}", format!("{gflops:6.1} ({:3.0}%)", 100.0 * gflops / top));
+        }
+        println!("  {top:6.1}");
     }
     println!();
 }

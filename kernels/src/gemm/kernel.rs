@@ -46,8 +46,7 @@ pub(super) fn tile<T: Element, S: Simd, const MR: usize, const NB: usize>(
     j: usize,
 ) {
     let inside = c.col_stride == 1 && i + MR <= c.rows && j + NB * T::LANES <= c.cols;
-    let mut edge: Tile<T::Block, MR, NB> = [[T::Block::default(); NB]; MR];
-    let mut acc = load::<T, S, MR, NB>(simd, start, c, i, j, inside, &mut edge);
+    let mut acc = load::<T, S, MR, NB>(simd, start, c, i, j, inside);
     let (chunks, last) = b.as_chunks::<UNROLL>();
     for b in chunks {
         let Some(a) = a.next_chunk() else { break };
@@ -59,7 +58,7 @@ pub(super) fn tile<T: Element, S: Simd, const MR: usize, const NB: usize>(
         let Some(a) = a.next_last() else { break };
         multiply_add::<T, S, MR, NB>(simd, &a, b, &mut acc);
     }
-    store::<T, S, MR, NB>(&acc, c, i, j, inside, &mut edge);
+    store::<T, S, MR, NB>(&acc, c, i, j, inside);
 }
 
 /// `acc[i][j] += a[i] * b[j]`.
@@ -83,7 +82,7 @@ pub(super) fn multiply_add<T: Element, S: Simd, const MR: usize, const NB: usize
 }
 
 /// The tile to start from. Inside C its rows are read as they lie; at an edge, or where C's columns are not next to
-/// each other, by way of `edge`.
+/// each other, by way of a copy.
 #[inline(always)]
 pub(super) fn load<T: Element, S: Simd, const MR: usize, const NB: usize>(
     simd: S,
@@ -92,29 +91,38 @@ pub(super) fn load<T: Element, S: Simd, const MR: usize, const NB: usize>(
     i: usize,
     j: usize,
     inside: bool,
-    edge: &mut Tile<T::Block, MR, NB>,
 ) -> Tile<T::Lanes<S>, MR, NB> {
     let mut acc = [[T::Lanes::<S>::splat(simd, T::default()); NB]; MR];
     if let Start::Zero = start {
         return acc;
     }
-    if !inside {
+    if inside {
+        for (r, acc) in acc.iter_mut().enumerate() {
+            let first = (i + r) * c.row_stride + j;
+            let row = c.data.get(first..first + NB * T::LANES).unwrap_or_default();
+            load_row::<T, S, NB>(simd, T::blocks(row).0, acc);
+        }
+    } else {
+        let mut edge: Tile<T::Block, MR, NB> = [[T::Block::default(); NB]; MR];
         gather(c, i, j, edge.as_flattened_mut(), NB);
+        for (row, acc) in edge.iter().zip(&mut acc) {
+            load_row::<T, S, NB>(simd, row, acc);
+        }
     }
-    for (r, (row, edge)) in acc.iter_mut().zip(edge).enumerate() {
-        let first = (i + r) * c.row_stride + j;
-        let blocks = match c.data.get(first..first + NB * T::LANES) {
-            Some(row) if inside => T::blocks(row).0,
-            _ => edge.as_slice(),
-        };
-        for (v, block) in row.iter_mut().zip(blocks) {
-            *v = T::Lanes::<S>::load(simd, block);
-            if let Start::Scaled(beta) = start {
-                *v = T::Lanes::<S>::splat(simd, beta) * *v;
-            }
+    if let Start::Scaled(beta) = start {
+        let beta = T::Lanes::<S>::splat(simd, beta);
+        for v in acc.as_flattened_mut() {
+            *v = beta * *v;
         }
     }
     acc
+}
+
+#[inline(always)]
+fn load_row<T: Element, S: Simd, const NB: usize>(simd: S, row: &[T::Block], acc: &mut [T::Lanes<S>; NB]) {
+    for (v, block) in acc.iter_mut().zip(row) {
+        *v = T::Lanes::<S>::load(simd, block);
+    }
 }
 
 /// Writes what of the tile lies inside C.
@@ -125,31 +133,45 @@ pub(super) fn store<T: Element, S: Simd, const MR: usize, const NB: usize>(
     i: usize,
     j: usize,
     inside: bool,
-    edge: &mut Tile<T::Block, MR, NB>,
 ) {
-    for (r, (row, edge)) in acc.iter().zip(edge.iter_mut()).enumerate() {
-        let first = (i + r) * c.row_stride + j;
-        let blocks = match c.data.get_mut(first..first + NB * T::LANES) {
-            Some(row) if inside => T::blocks_mut(row).0,
-            _ => edge.as_mut_slice(),
-        };
-        for (v, block) in row.iter().zip(blocks) {
-            v.store(block);
+    if inside {
+        for (r, acc) in acc.iter().enumerate() {
+            let first = (i + r) * c.row_stride + j;
+            let row = c.data.get_mut(first..first + NB * T::LANES).unwrap_or_default();
+            store_row::<T, S, NB>(acc, T::blocks_mut(row).0);
         }
-    }
-    if !inside {
+    } else {
+        let mut edge: Tile<T::Block, MR, NB> = [[T::Block::default(); NB]; MR];
+        for (row, acc) in edge.iter_mut().zip(acc) {
+            store_row::<T, S, NB>(acc, row);
+        }
         scatter(edge.as_flattened(), NB, c, i, j);
+    }
+}
+
+#[inline(always)]
+fn store_row<T: Element, S: Simd, const NB: usize>(acc: &[T::Lanes<S>; NB], row: &mut [T::Block]) {
+    for (v, block) in acc.iter().zip(row) {
+        v.store(block);
     }
 }
 
 /// Copies what of C lies under a tile, `blocks` blocks wide, into it.
 #[inline(never)]
 fn gather<T: Element>(c: &MatMut<'_, T>, i: usize, j: usize, tile: &mut [T::Block], blocks: usize) {
-    for (at, block) in tile.iter_mut().enumerate() {
-        let (i, j) = (i + at / blocks.max(1), j + at % blocks.max(1) * T::LANES);
-        for (l, x) in block.as_mut().iter_mut().enumerate().take(c.cols.saturating_sub(j)) {
-            if i < c.rows {
-                *x = c.data.get(i * c.row_stride + (j + l) * c.col_stride).copied().unwrap_or_default();
+    for (row, i) in tile.chunks_exact_mut(blocks.max(1)).zip(i..c.rows) {
+        for (block, j) in row.iter_mut().zip((j..c.cols).step_by(T::LANES)) {
+            let first = i * c.row_stride + j * c.col_stride;
+            let valid = T::LANES.min(c.cols - j);
+            let from = c.data.get(first..).unwrap_or_default();
+            match from.get(..valid).map(T::Block::try_from) {
+                Some(Ok(whole)) if c.col_stride == 1 => *block = whole,
+                _ => {
+                    let from = from.iter().step_by(c.col_stride.max(1));
+                    for (to, x) in block.as_mut().iter_mut().take(valid).zip(from) {
+                        *to = *x;
+                    }
+                }
             }
         }
     }
@@ -158,13 +180,21 @@ fn gather<T: Element>(c: &MatMut<'_, T>, i: usize, j: usize, tile: &mut [T::Bloc
 /// Copies what of a tile, `blocks` blocks wide, lies inside C.
 #[inline(never)]
 fn scatter<T: Element>(tile: &[T::Block], blocks: usize, c: &mut MatMut<'_, T>, i: usize, j: usize) {
-    for (at, block) in tile.iter().enumerate() {
-        let (i, j) = (i + at / blocks.max(1), j + at % blocks.max(1) * T::LANES);
-        for (l, x) in block.as_ref().iter().enumerate().take(c.cols.saturating_sub(j)) {
-            if i < c.rows
-                && let Some(to) = c.data.get_mut(i * c.row_stride + (j + l) * c.col_stride)
+    for (row, i) in tile.chunks_exact(blocks.max(1)).zip(i..c.rows) {
+        for (block, j) in row.iter().zip((j..c.cols).step_by(T::LANES)) {
+            let first = i * c.row_stride + j * c.col_stride;
+            let valid = T::LANES.min(c.cols - j);
+            let to = c.data.get_mut(first..).unwrap_or_default();
+            if c.col_stride == 1
+                && let ([to, ..], _) = T::blocks_mut(&mut *to)
+                && valid == T::LANES
             {
-                *to = *x;
+                *to = *block;
+            } else {
+                let to = to.iter_mut().step_by(c.col_stride.max(1));
+                for (to, x) in to.zip(block.as_ref().iter().take(valid)) {
+                    *to = *x;
+                }
             }
         }
     }

@@ -26,7 +26,7 @@ use crate::simd::{Level, Simd, dispatch};
 use crate::{Element, ShapeError};
 use kernel::{Start, tile};
 use left::{Packed, Rows};
-use pack::{Operand, pack};
+use pack::{Operand, Region, pack};
 
 /// Rows of A packed at a time: a block of `MC x KC` stays in L2. A multiple of every tile's height.
 const MC: usize = 144;
@@ -35,9 +35,9 @@ const KC: usize = 256;
 /// Columns of B packed at a time: a block of `KC x NC` stays in L3. A multiple of every tile's width.
 const NC: usize = 1024;
 /// Columns of C from which on packing rows of A pays.
-const PACK_A: usize = 512;
+const PACK_A: usize = 64;
 /// The height and width that every level's tile divides.
-const TILE: (usize, usize) = (12, 32);
+const TILE: (usize, usize) = (24, 32);
 /// A cache line, in elements of the smaller type: packed panels start at one.
 const LINE: usize = 16;
 
@@ -103,12 +103,13 @@ pub fn gemm<T: Element>(
         dispatch!(level, simd => vector::multiply(simd, product));
         return Ok(());
     }
-    // The tile fills the registers: 24 of 32, 12 of 16, 8 of 16 accumulators.
+    // As many registers of C as hide the latency of a multiply-add, in tiles that waste little of a batch: 16 of 32, 12 of
+    // 16, 8 of 16.
     match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(simd) => simd.vectorize(
             #[inline(always)]
-            || multiply::<T, _, 12, 2>(simd, product, scratch),
+            || multiply::<T, _, 8, 2>(simd, product, scratch),
         ),
         #[cfg(target_arch = "x86_64")]
         Level::Avx2(simd) => simd.vectorize(
@@ -186,36 +187,31 @@ fn multiply<T: Element, S: Simd, const MR: usize, const NB: usize>(
         while pc < k {
             let kc = min(k - pc, kc_even);
             let start = if pc == 0 { Start::new(beta) } else { Start::Loaded };
-            for (panel, jr) in panels(packed_b, kc).zip((0..nc).step_by(nr)) {
-                for l in 0..NB {
-                    let j = jr + l * T::LANES;
-                    pack(
-                        &b,
-                        pc,
-                        jc + j,
-                        nc.saturating_sub(j),
-                        panel,
-                        #[inline(always)]
-                        |row: &mut [T::Block; NB]| row.get_mut(l),
-                    );
-                }
-            }
+            pack(
+                &b,
+                Region { p: pc, kc, line: jc, lines: nc },
+                nc.div_ceil(nr) * NB,
+                T::Block::default(),
+                packed_b,
+                #[inline(always)]
+                |panels: &mut [[T::Block; NB]], step, index| {
+                    panels.get_mut(index / NB * kc + step)?.get_mut(index % NB)
+                },
+            );
             // Loop 3: m in blocks of MC (A, C).
             let mut ic = 0;
             while ic < m {
                 let mc = min(m - ic, MC);
                 if packing {
-                    for (panel, ir) in panels(packed_a, kc).zip((0..mc).step_by(MR)) {
-                        pack(
-                            &a,
-                            pc,
-                            ic + ir,
-                            mc - ir,
-                            panel,
-                            #[inline(always)]
-                            |column: &mut [T; MR]| Some(column),
-                        );
-                    }
+                    pack(
+                        &a,
+                        Region { p: pc, kc, line: ic, lines: mc },
+                        mc.div_ceil(MR),
+                        [T::default(); MR],
+                        packed_a,
+                        #[inline(always)]
+                        |panels: &mut [[T; MR]], step, index| panels.get_mut(index * kc + step),
+                    );
                     if alpha != T::from(1) {
                         for x in packed_a.as_flattened_mut() {
                             *x = alpha * *x;
@@ -250,12 +246,6 @@ fn multiply<T: Element, S: Simd, const MR: usize, const NB: usize>(
         }
         jc += nc;
     }
-}
-
-/// The panels of a packed block, `kc` slivers each.
-#[inline(always)]
-fn panels<P>(packed: &mut [P], kc: usize) -> impl Iterator<Item = &mut [P]> {
-    packed.chunks_exact_mut(kc.max(1))
 }
 
 const fn min(a: usize, b: usize) -> usize {

@@ -40,8 +40,7 @@ fn strip<T: Element, S: Simd, const NB: usize>(
 ) {
     let Product { alpha, a, b, beta, c } = product;
     let inside = c.col_stride == 1 && width == NB * T::LANES;
-    let mut edge = [[T::Block::default(); NB]; 1];
-    let mut acc = load::<T, S, 1, NB>(simd, Start::new(*beta), c, i, j, inside, &mut edge);
+    let mut acc = load::<T, S, 1, NB>(simd, Start::new(*beta), c, i, j, inside);
     for p in 0..a.cols {
         let x = a.data.get(i * a.row_stride + p * a.col_stride).copied().unwrap_or_default();
         let first = p * b.row_stride + j;
@@ -61,5 +60,5 @@ fn strip<T: Element, S: Simd, const NB: usize>(
         }
         multiply_add::<T, S, 1, NB>(simd, &[*alpha * x], &blocks, &mut acc);
     }
-    store::<T, S, 1, NB>(&acc, c, i, j, inside, &mut edge);
+    store::<T, S, 1, NB>(&acc, c, i, j, inside);
 }
