@@ -83,7 +83,7 @@ pub(crate) struct TrainArgs {
     /// Share of the last update that goes on, for momentum and nesterov [default: 0.9]
     #[arg(long, value_name = "SHARE", value_parser = below_one, allow_negative_numbers = true, help_heading = "Training")]
     momentum: Option<f64>,
-    /// Factor of the learning rate from one epoch to the next (CS231n: 0.9) [default: 0.9]
+    /// Factor of the learning rate from one epoch to the next: 0.8 suits 10 to 20 epochs [default: 0.8]
     #[arg(long, value_name = "FACTOR", value_parser = up_to_one, allow_negative_numbers = true, help_heading = "Training")]
     lr_decay: Option<f64>,
     /// Lambda of the penalty 0.5 lambda sum W^2 [default: 0.0001]
@@ -215,7 +215,7 @@ impl TrainArgs {
             optimizer,
             lr: self.lr.unwrap_or(optimizer.default_lr()),
             momentum: if optimizer.has_momentum() { self.momentum.unwrap_or(0.9) } else { 0.0 },
-            lr_decay: self.lr_decay.unwrap_or(0.9),
+            lr_decay: self.lr_decay.unwrap_or(0.8),
             reg: self.reg.unwrap_or(1e-4),
             epochs: self.epochs.unwrap_or(20),
             batch: self.batch.map_or(if training_rows < 10_000 { 32 } else { 128 }, |batch| batch as usize),

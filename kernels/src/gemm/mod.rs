@@ -30,12 +30,13 @@ use pack::{Operand, Region, pack};
 
 /// Rows of A packed at a time: a block of `MC x KC` stays in L2. A multiple of every tile's height.
 const MC: usize = 144;
-/// The depth of a block: a panel of B, `KC` cache lines, stays in L1.
-const KC: usize = 256;
+/// The depth of a block: deep enough that loading and storing C between blocks costs little. A panel of B, at most `2 KC`
+/// cache lines, streams from L2 where it does not stay in L1.
+const KC: usize = 512;
 /// Columns of B packed at a time: a block of `KC x NC` stays in L3. A multiple of every tile's width.
 const NC: usize = 1024;
 /// Columns of C from which on packing rows of A pays.
-const PACK_A: usize = 64;
+const PACK_A: usize = 128;
 /// The height and width that every level's tile divides.
 const TILE: (usize, usize) = (24, 32);
 /// A cache line, in elements of the smaller type: packed panels start at one.
@@ -43,7 +44,7 @@ const LINE: usize = 16;
 
 /// The scratch that [`gemm`] needs for `(m, k)` times `(k, n)`, in elements of either type, at any level.
 ///
-/// It grows with the product up to about 300,000 elements, and no further.
+/// It grows with the product up to about 600,000 elements, and no further.
 #[must_use]
 pub const fn gemm_scratch_len(m: usize, n: usize, k: usize) -> usize {
     let k = min(k, KC);
