@@ -1,11 +1,11 @@
-//! Sums and dot products against their oracle, on every level.
+//! Sums, dot products, extremes and histograms against what defines them, on every level.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use slicewise_fuzz::{Values, length};
 use slicewise_kernels::reference::{self, assert_close, levels};
-use slicewise_kernels::{Element, ShapeError, dot, sum};
+use slicewise_kernels::{Element, Level, ShapeError, argmax, dot, histogram, max, min, norm, sum, variance};
 
 fuzz_target!(|bytes: &[u8]| {
     let bytes = &mut Unstructured::new(bytes);
@@ -43,6 +43,34 @@ fn reductions<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
         if !overflows(expected_sum.magnitude) {
             assert_close(sum(level, &x), expected_sum.value, bound(expected_sum.magnitude), "sum", level);
         }
+        extremes(level, &x);
     }
+    let mut counts = [0; 7];
+    let outside = histogram(&x, -4.0, 4.0, &mut counts);
+    assert_eq!(counts.iter().sum::<u64>() + outside, n as u64);
+    assert_eq!(outside, x.iter().filter(|x| !(-4.0..=4.0).contains(&x.to_f64())).count() as u64);
     Ok(())
+}
+
+fn extremes<T: Element>(level: Level, x: &[T]) {
+    let values = || x.iter().map(|x| x.to_f64());
+    let (largest, smallest) = (max(level, x).to_f64(), min(level, x).to_f64());
+    match values().position(f64::is_nan) {
+        Some(first) => {
+            assert!(largest.is_nan() && smallest.is_nan(), "{}", level.name());
+            assert_eq!(argmax(level, x), Some(first), "{}", level.name());
+        }
+        None => {
+            assert_eq!(largest, values().fold(f64::NEG_INFINITY, f64::max), "{}", level.name());
+            assert_eq!(smallest, values().fold(f64::INFINITY, f64::min), "{}", level.name());
+            assert_eq!(argmax(level, x), values().position(|x| x == largest), "{}", level.name());
+        }
+    }
+    if values().all(|x| x.abs() <= 8.0) && !x.is_empty() {
+        assert!(
+            variance(level, x).to_f64() >= 0.0 && norm(level, x).to_f64().is_finite(),
+            "{}",
+            level.name()
+        );
+    }
 }

@@ -369,3 +369,6 @@ fn moments_of_integers<T: Element>(n: usize, sum: u64, square: u64) -> [T; 2] {
     let std = Element::sqrt(spread as f64) / n as f64;
     [T::from_f64(sum as f64 / n as f64), T::from_f64(std)]
 }
+
+#[cfg(test)]
+mod tests;

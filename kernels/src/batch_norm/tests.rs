@@ -6,6 +6,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::reference::batch_norm as oracle;
+use crate::reference::strategies::channels;
 use crate::reference::{Placed, assert_close, assert_same_bits, levels};
 
 /// Everything that a forward pass and a backward pass read.
@@ -27,23 +28,9 @@ struct Forward<T> {
     y: Vec<T>,
 }
 
-/// Shapes around the boundaries of blocks, groups, panels and chunks.
-fn shape() -> impl Strategy<Value = Channels> {
-    let few = prop_oneof![1usize..20, Just(24), Just(32), Just(33)];
-    let many = prop_oneof![20usize..70, 250usize..270, 500usize..530];
-    prop_oneof![
-        3 => (2usize..40, many).prop_map(|(n, d)| Channels::last(n, d)),
-        3 => (2usize..600, few.clone()).prop_map(|(n, d)| Channels::last(n, d)),
-        1 => (510usize..1100, few.clone()).prop_map(|(n, d)| Channels::last(n, d)),
-        3 => (1usize..12, 1usize..6, 2usize..300).prop_map(|(n, c, s)| Channels::first(n, c, s)),
-        1 => (1usize..3, 1usize..3, 8000usize..9000).prop_map(|(n, c, s)| Channels::first(n, c, s)),
-        1 => (60usize..200, 1usize..4, 1usize..20).prop_map(|(n, c, s)| Channels::first(n, c, s)),
-    ]
-}
-
 /// Channels of different mean and spread, some constant, some with a few values far from the others.
 fn case<T: Element>() -> impl Strategy<Value = Case<T>> {
-    (shape(), any::<u64>()).prop_map(|(channels, seed)| case_of(channels, seed))
+    (channels(), any::<u64>()).prop_map(|(channels, seed)| case_of(channels, seed))
 }
 
 fn case_of<T: Element>(channels: Channels, seed: u64) -> Case<T> {

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use std::vec::Vec;
 
-use crate::Element;
+use crate::{Channels, Element};
 
 /// Any value of `T`: mostly of moderate size, sometimes zero (of either sign), subnormal or large, but so that products of
 /// three stay finite. See [`special`] for the others.
@@ -39,4 +39,18 @@ pub fn slice<T: Element>(n: usize) -> impl Strategy<Value = Vec<T>> {
 /// `n` of [`special`].
 pub fn special_slice<T: Element>(n: usize) -> impl Strategy<Value = Vec<T>> {
     vec(special::<T>(), n)
+}
+
+/// Shapes of channels around the boundaries of blocks, groups of rows, panels and chunks: at least two values a channel.
+pub fn channels() -> impl Strategy<Value = Channels> {
+    let few = prop_oneof![1usize..20, Just(24), Just(32), Just(33)];
+    let many = prop_oneof![20usize..70, 250usize..270, 500usize..530];
+    prop_oneof![
+        3 => (2usize..40, many).prop_map(|(n, d)| Channels::last(n, d)),
+        3 => (2usize..600, few.clone()).prop_map(|(n, d)| Channels::last(n, d)),
+        1 => (510usize..1100, few).prop_map(|(n, d)| Channels::last(n, d)),
+        3 => (1usize..12, 1usize..6, 2usize..300).prop_map(|(n, c, s)| Channels::first(n, c, s)),
+        1 => (1usize..3, 1usize..3, 8000usize..9000).prop_map(|(n, c, s)| Channels::first(n, c, s)),
+        1 => (60usize..200, 1usize..4, 1usize..20).prop_map(|(n, c, s)| Channels::first(n, c, s)),
+    ]
 }

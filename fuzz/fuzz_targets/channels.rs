@@ -1,0 +1,114 @@
+//! What goes by channels or by elements: batch norm, centring, activations, on any shape. Levels that fuse agree bit
+//! for bit; a slice that is too short is an error that leaves every output alone.
+#![no_main]
+
+use libfuzzer_sys::arbitrary::{Result, Unstructured};
+use libfuzzer_sys::fuzz_target;
+use slicewise_fuzz::{Values, length};
+use slicewise_kernels::reference::{assert_same_bits, levels};
+use slicewise_kernels::{
+    Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Level, Running, RunningMut, Saved,
+    SavedMut, ShapeError, activate, activation_backward_from_input, batch_norm_backward, batch_norm_evaluate,
+    batch_norm_fold, batch_norm_forward, center_and_scale_in_place, mean_and_std, repeat_row, sum_rows,
+};
+
+fuzz_target!(|bytes: &[u8]| {
+    let bytes = &mut Unstructured::new(bytes);
+    // Bytes that are too few are no finding.
+    let _ = match bytes.arbitrary() {
+        Ok(true) => kernels::<f32>(bytes),
+        _ => kernels::<f64>(bytes),
+    };
+});
+
+/// The operands of every kernel here: data, and a value or two a channel.
+#[derive(Clone)]
+struct Operands<T> {
+    channels: Channels,
+    x: Box<[T]>,
+    dy: Box<[T]>,
+    y: Box<[T]>,
+    /// gamma, beta, mean, variance or scale, and two results.
+    each: [Box<[T]>; 6],
+}
+
+impl<T: Element> Operands<T> {
+    /// Runs the kernel of that number.
+    fn run(&mut self, kernel: usize, level: Level) -> core::result::Result<(), ShapeError> {
+        let Self { channels, x, dy, y, each: [gamma, beta, mean, variance, first, second] } = self;
+        let channels = *channels;
+        let activation = [Activation::Elu { alpha: 0.7 }, Activation::Tanh, Activation::Sigmoid][kernel % 3];
+        match kernel {
+            0 => {
+                let running = RunningMut { mean, variance };
+                let saved = SavedMut { mean: first, inv_std: second };
+                batch_norm_forward(
+                    level,
+                    &BatchNorm::DEFAULT,
+                    0,
+                    channels,
+                    x,
+                    Affine { gamma, beta },
+                    running,
+                    saved,
+                    y,
+                )
+            }
+            1 => {
+                let gradient = AffineGradient { gamma: first, beta: second };
+                let saved = Saved { mean, inv_std: variance };
+                batch_norm_backward(level, channels, x, gamma, saved, dy, y, gradient)
+            }
+            2 => {
+                let running = Running { mean, variance };
+                batch_norm_evaluate(level, 1e-5, channels, x, Affine { gamma, beta }, running, y)
+            }
+            3 => batch_norm_fold(level, 1e-5, Affine { gamma, beta }, Running { mean, variance }, y, first),
+            4 => mean_and_std(level, channels, x, first, second),
+            5 => center_and_scale_in_place(level, channels, y, mean, gamma),
+            6 => repeat_row(level, mean, y),
+            7 => sum_rows(level, x, first),
+            8..=10 => activate(level, activation, x, y),
+            _ => activation_backward_from_input(level, activation, x, dy, y),
+        }
+    }
+
+    fn results(&self) -> [&[T]; 5] {
+        let [_, _, mean, variance, first, second] = &self.each;
+        [&self.y, mean, variance, first, second]
+    }
+}
+
+fn kernels<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
+    let kernel = bytes.int_in_range(0..=13)?;
+    let (outer, count) = (length(bytes, 40)?, length(bytes, 80)?);
+    // What works on rows and columns has no planes.
+    let inner = if matches!(kernel, 3 | 6 | 7) { 1 } else { length(bytes, 90)? };
+    let channels = Channels::first(outer, count, inner);
+    // Now and then one element too few, or one too many, in the data.
+    let missing = if bytes.ratio(1u8, 8u8)? { bytes.int_in_range(0..=2)? } else { 1 };
+    let len = (channels.len() + 1).saturating_sub(missing);
+    let mut values = Values::new(bytes)?;
+    let (x, dy, y) = (values.slice(len), values.slice(len), values.slice(len));
+    let each: [Box<[T]>; 6] = core::array::from_fn(|_| values.slice(count));
+    let before = Operands { channels, x, dy, y, each };
+    let mut fused: Option<Operands<T>> = None;
+    for level in levels() {
+        let mut after = before.clone();
+        let outcome = after.run(kernel, level);
+        if outcome.is_err() {
+            same(&after, &before, level);
+        }
+        if level != Level::Portable {
+            same(&after, fused.get_or_insert_with(|| after.clone()), level);
+        }
+    }
+    Ok(())
+}
+
+#[track_caller]
+fn same<T: Element>(a: &Operands<T>, b: &Operands<T>, level: Level) {
+    for (a, b) in a.results().into_iter().zip(b.results()) {
+        assert_same_bits(a, b, "a result", level);
+    }
+}

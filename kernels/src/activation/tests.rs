@@ -1,0 +1,173 @@
+//! Against the oracles of `reference::activation`, on every level.
+
+use super::*;
+use crate::reference::strategies::{slice, special_slice};
+use crate::reference::{Placed, activation as oracle, assert_close, assert_same_bits, levels, ulp_error};
+use proptest::prelude::*;
+
+const ALL: [Activation; 8] = [
+    Activation::Identity,
+    Activation::Relu,
+    Activation::LeakyRelu { slope: 0.125 },
+    Activation::LeakyRelu { slope: -0.5 },
+    Activation::Elu { alpha: 1.0 },
+    Activation::Elu { alpha: 1.75 },
+    Activation::Sigmoid,
+    Activation::Tanh,
+];
+
+fn from_output(activation: Activation) -> bool {
+    activation != Activation::LeakyRelu { slope: -0.5 }
+}
+
+/// The error of [`activate`] in ULP: that of the lane function, and of the product with `alpha`.
+fn value_bound(activation: Activation) -> f64 {
+    match activation {
+        Activation::Identity | Activation::Relu => 0.0,
+        Activation::LeakyRelu { .. } => 0.5,
+        Activation::Elu { alpha: 1.0 } => 1.0,
+        Activation::Elu { .. } => 2.0,
+        Activation::Sigmoid | Activation::Tanh => 3.0,
+    }
+}
+
+/// The error of `f'` from the exact `y` or `x`, in units of EPSILON / 2 of the exact value.
+fn derivative_bound(activation: Activation) -> f64 {
+    match activation {
+        Activation::Identity | Activation::Relu | Activation::LeakyRelu { .. } => 0.0,
+        // From the output one rounding; from the input 1 ULP of e^x and the product with `alpha`.
+        Activation::Elu { .. } => 3.0,
+        // Two roundings, and from the input twice the ULPs of the sigmoid.
+        Activation::Sigmoid | Activation::Tanh => 8.0,
+    }
+}
+
+fn check<T: Element>(x: &[T], dy: &[T], offset: usize) {
+    for activation in ALL {
+        let mut first = None;
+        for level in levels() {
+            let mut y = Placed::new(&std::vec![T::from_f64(f64::NAN); x.len()], offset + 3);
+            activate(level, activation, Placed::new(x, offset).get(), y.get_mut()).unwrap();
+            for (&x, &y) in x.iter().zip(y.get()) {
+                let ulp = ulp_error(y, oracle::value(activation, x.to_f64()));
+                let name = level.name();
+                assert!(ulp <= value_bound(activation), "{activation:?}({x}) = {y} at {name}: {ulp} ULP");
+            }
+            let mut in_place = Placed::new(x, offset);
+            activate_in_place(level, activation, in_place.get_mut());
+            assert_same_bits(in_place.get(), y.get(), "in place", level);
+
+            let mut dx = std::vec![T::from_f64(f64::NAN); x.len()];
+            activation_backward_from_input(level, activation, x, dy, &mut dx).unwrap();
+            check_gradient(level, activation, x, dy, &dx, oracle::derivative);
+            if from_output(activation) {
+                activation_backward(level, activation, y.get(), dy, &mut dx).unwrap();
+                check_gradient(level, activation, y.get(), dy, &dx, oracle::derivative_from_output);
+                let mut in_place = Placed::new(dy, offset);
+                activation_backward_in_place(level, activation, y.get(), in_place.get_mut()).unwrap();
+                assert_same_bits(in_place.get(), &dx, "backward in place", level);
+            }
+            if level != Level::Portable {
+                let (y0, dx0) = first.get_or_insert_with(|| (y.clone(), dx.clone()));
+                assert_same_bits(y.get(), y0.get(), "activate", level);
+                assert_same_bits(&dx, dx0, "activation_backward", level);
+            }
+        }
+    }
+}
+
+fn check_gradient<T: Element>(
+    level: Level,
+    activation: Activation,
+    at: &[T],
+    dy: &[T],
+    dx: &[T],
+    derivative: impl Fn(Activation, f64) -> f64,
+) {
+    let half_epsilon = T::EPSILON.to_f64() / 2.0;
+    let subnormal = if T::LANES == 16 { f64::from(f32::from_bits(1)) } else { f64::from_bits(1) };
+    for ((&at, &dy), &dx) in at.iter().zip(dy).zip(dx) {
+        let factor = derivative(activation, at.to_f64());
+        let expected = factor * dy.to_f64();
+        // The product rounds once more. `1 - y * y` without FMA rounds y * y too.
+        let mut bound = (derivative_bound(activation) + 1.0) * half_epsilon * expected.abs()
+            + 4.0 * subnormal * (1.0 + dy.to_f64().abs());
+        if level == Level::Portable && activation == Activation::Tanh {
+            bound += half_epsilon * dy.to_f64().abs();
+        }
+        assert_close(dx, expected, bound, &std::format!("{activation:?} backward at {at}"), level);
+    }
+}
+
+fn operands<T: Element>() -> impl Strategy<Value = (std::vec::Vec<T>, std::vec::Vec<T>, usize)> {
+    (0usize..70).prop_flat_map(|n| (special_slice::<T>(n), slice::<T>(n), 0usize..16))
+}
+
+proptest! {
+    #[test]
+    fn f32_is_within_its_bounds((x, dy, offset) in operands::<f32>()) {
+        check(&x, &dy, offset);
+    }
+
+    #[test]
+    fn f64_is_within_its_bounds((x, dy, offset) in operands::<f64>()) {
+        check(&x, &dy, offset);
+    }
+}
+
+#[test]
+fn kinks_zeros_and_limits() {
+    let x = [0.0f32, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+    for level in levels() {
+        let run = |activation| {
+            let (mut y, mut dx, mut from_x) = ([7.0; 5], [7.0; 5], [7.0; 5]);
+            activate(level, activation, &x, &mut y).unwrap();
+            activation_backward(level, activation, &y, &[1.0; 5], &mut dx).unwrap();
+            activation_backward_from_input(level, activation, &x, &[1.0; 5], &mut from_x).unwrap();
+            assert_same_bits(&dx, &from_x, "from output and input", level);
+            (y, dx)
+        };
+        let infinity = f32::INFINITY;
+        let nan = f32::NAN;
+        let expected = [
+            (Activation::Relu, [0.0, -0.0, infinity, 0.0, nan], [0.0, -0.0, 1.0, 0.0, nan]),
+            (
+                Activation::LeakyRelu { slope: 0.5 },
+                [0.0, -0.0, infinity, -infinity, nan],
+                [0.5, 0.5, 1.0, 0.5, nan],
+            ),
+            (Activation::Elu { alpha: 2.0 }, [0.0, -0.0, infinity, -2.0, nan], [2.0, 2.0, 1.0, 0.0, nan]),
+            (Activation::Sigmoid, [0.5, 0.5, 1.0, 0.0, nan], [0.25, 0.25, 0.0, 0.0, nan]),
+            (Activation::Tanh, [0.0, -0.0, 1.0, -1.0, nan], [1.0, 1.0, 0.0, 0.0, nan]),
+        ];
+        for (activation, y, dx) in expected {
+            let (actual_y, actual_dx) = run(activation);
+            let what = std::format!("{activation:?}");
+            assert_same_bits(&actual_y, &y, &what, level);
+            assert_same_bits(&actual_dx, &dx, &what, level);
+        }
+    }
+}
+
+#[test]
+fn lengths_and_parameters_are_checked() {
+    let level = Level::Portable;
+    let mut out = [7.0f32; 4];
+    let wrong = |argument, expected, actual| Err(ShapeError { argument, expected, actual });
+    assert_eq!(activate(level, Activation::Relu, &[1.0; 3], &mut out), wrong("y", 3, 4));
+    let backward =
+        |activation, dy, out: &mut [f32]| activation_backward(level, activation, &[1.0; 3], dy, out);
+    assert_eq!(backward(Activation::Tanh, &[1.0; 2], &mut out), wrong("dy", 3, 2));
+    assert_eq!(backward(Activation::Tanh, &[1.0; 3], &mut out), wrong("dx", 3, 4));
+    let negative = Activation::LeakyRelu { slope: -0.1 };
+    assert_eq!(backward(negative, &[1.0; 3], &mut out[..3]), wrong("negative slope", 0, 1));
+    let negative = Activation::Elu { alpha: -1.0 };
+    assert_eq!(
+        activation_backward_in_place(level, negative, &[1.0; 4], &mut out),
+        wrong("negative alpha", 0, 1)
+    );
+    let x = [1.0; 3];
+    assert_eq!(activation_backward_from_input(level, negative, &x, &[1.0; 2], &mut out), wrong("dy", 3, 2));
+    assert_eq!(activation_backward_from_input(level, negative, &x, &x, &mut out), wrong("dx", 3, 4));
+    assert_eq!(out, [7.0; 4]);
+}
