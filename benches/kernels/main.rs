@@ -14,8 +14,11 @@ use slicewise_benches::Comparison;
 /// Elements that fit L1, L2 and L3.
 const SIZES: [usize; 3] = [1 << 10, 1 << 14, 1 << 20];
 
+/// The comparisons of a file here, on operands of `n` elements.
+type Room = fn(usize) -> Vec<Comparison>;
+
 fn main() {
-    let rooms: [(&str, fn(usize) -> Vec<Comparison>); 3] = [
+    let rooms: [(&str, Room); 3] = [
         ("elementwise", elementwise::comparisons),
         ("normalisation", normalisation::comparisons),
         ("statistics", statistics::comparisons),

@@ -49,11 +49,14 @@ pub fn peak<T: Element>(level: Level) -> u64 {
     black_box(multiply_adds::<T>(level, black_box(PEAK_ROUNDS))).0
 }
 
+/// What a contestant of a [`Comparison`] does, with operands of its own.
+type Call = Box<dyn FnMut()>;
+
 /// A kernel, its peers and its limit on operands of one size.
 pub struct Comparison {
     name: String,
     elements: usize,
-    contestants: Vec<(&'static str, Box<dyn FnMut()>)>,
+    contestants: Vec<(&'static str, Call)>,
 }
 
 impl Comparison {
