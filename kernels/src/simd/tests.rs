@@ -155,7 +155,7 @@ fn integers<T: Element>(n: usize, salt: usize) -> Vec<T> {
 fn maps_and_folds<T: Element, S: Simd>(simd: S, level: Level, n: usize) {
     let what = std::format!("{n} elements at {}", level.name());
     let (x, y) = (integers::<T>(n, 1), integers::<T>(n, 5));
-    let one = T::Lanes::<S>::splat(simd, T::from(1));
+    let [zero, one] = [0, 1].map(|x| T::Lanes::<S>::splat(simd, T::from(x)));
 
     let mut z = integers::<T>(n, 3);
     let expected: Vec<T> = x.iter().zip(&y).zip(&z).map(|((x, y), z)| *x * *y + *z).collect();
@@ -171,7 +171,7 @@ fn maps_and_folds<T: Element, S: Simd>(simd: S, level: Level, n: usize) {
     let exact: f64 = x.iter().map(|x| x.to_f64()).sum();
     assert_eq!((sum, count), (exact, n as f64), "map_sum of {what}");
 
-    let count = fold(simd, [&x, &y], one - one, |sum, _| sum + one, |a, b| a + b);
+    let count = fold(simd, [&x, &y], zero, |sum, _| sum + one, |a, b| a + b);
     assert_eq!(count.fold_lanes(simd, |a, b| a + b).to_f64(), n as f64, "fold of {what}");
     let dot: f64 = x.iter().zip(&y).map(|(x, y)| (*x * *y).to_f64()).sum();
     assert_eq!(fold_sum(simd, [&x, &y], |sum, [x, y]| sum + x * y), dot, "fold_sum of {what}");
