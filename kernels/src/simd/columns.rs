@@ -80,8 +80,6 @@ impl Columns {
 }
 
 /// `y = f(params, x, y)`, element by element: `params` has one value a column.
-///
-/// The rows go from the last to the first: what a pass before this one has read last is still in the cache.
 #[inline(always)]
 pub(crate) fn map_columns<T: Element, S: Simd, const N: usize, const P: usize>(
     simd: S,
@@ -94,20 +92,19 @@ pub(crate) fn map_columns<T: Element, S: Simd, const N: usize, const P: usize>(
     let group = columns.step(MAP_ROWS);
     let whole = y.len() - y.len() % group;
     let Some((groups, rest)) = y.split_at_mut_checked(whole) else { return };
-    let mut start = whole;
-    for row in rest.chunks_mut(columns.step(1)) {
-        map_rows::<T, S, N, P, 1>(simd, columns.rows(x, start), [columns.of_row(row)], params, &f);
-        start = start.saturating_add(columns.pitch);
-    }
-    let mut start = whole;
-    for group in groups.rchunks_exact_mut(group) {
-        start -= group.len();
+    let mut start = 0;
+    for group in groups.chunks_exact_mut(group) {
         let mut rows = group.chunks_exact_mut(columns.step(1));
         let y = [(); MAP_ROWS].map(
             #[inline(always)]
             |()| columns.of_row(rows.next().unwrap_or_default()),
         );
         map_rows::<T, S, N, P, MAP_ROWS>(simd, columns.rows(x, start), y, params, &f);
+        start = start.saturating_add(columns.step(MAP_ROWS));
+    }
+    for row in rest.chunks_mut(columns.step(1)) {
+        map_rows::<T, S, N, P, 1>(simd, columns.rows(x, start), [columns.of_row(row)], params, &f);
+        start = start.saturating_add(columns.pitch);
     }
 }
 

@@ -28,8 +28,6 @@ pub(crate) const TILE: usize = 16;
 
 /// `y = f(params, x, y)`, element by element, on the planes of the channels from `first` on: `params` has one value a
 /// channel.
-///
-/// The planes go from the last to the first: what a pass before this one has read last is still in the cache.
 #[inline(always)]
 pub(crate) fn map_planes<T: Element, S: Simd, const N: usize, const P: usize>(
     simd: S,
@@ -41,8 +39,8 @@ pub(crate) fn map_planes<T: Element, S: Simd, const N: usize, const P: usize>(
     f: impl Fn([T::Lanes<S>; P], [T::Lanes<S>; N], T::Lanes<S>) -> T::Lanes<S>,
 ) {
     let count = params.first().map_or(0, |p| p.len());
-    for image in (0..shape.outer()).rev() {
-        for i in (0..count).rev() {
+    for image in 0..shape.outer() {
+        for i in 0..count {
             let mut lanes = [T::Lanes::<S>::splat(simd, T::default()); P];
             for (lanes, param) in lanes.iter_mut().zip(params) {
                 *lanes = T::Lanes::<S>::splat(simd, param.get(i).copied().unwrap_or_default());
