@@ -19,6 +19,14 @@ const LINE: usize = 16;
 /// count overflows.
 ///
 /// It is `const`, so that an arena can be a `static` array, and the same for `f32` and `f64`.
+///
+/// ```
+/// use slicewise::{Layer, arena_len};
+///
+/// const NET: &[Layer] = &[Layer::dense(4, 8), Layer::relu(), Layer::dense(8, 2)];
+/// static ARENA: [f32; arena_len(NET, 32)] = [0.0; arena_len(NET, 32)];
+/// assert!(ARENA.len() > 4 * 8 + 8 * 2);
+/// ```
 #[must_use]
 pub const fn arena_len(net: &[Layer], batch: usize) -> usize {
     let sizes = Sizes::of(net, batch);
@@ -27,6 +35,13 @@ pub const fn arena_len(net: &[Layer], batch: usize) -> usize {
 }
 
 /// Elements of an arena to run `net` on batches of up to `batch` rows, without training it.
+///
+/// ```
+/// use slicewise::{Layer, arena_len, inference_arena_len};
+///
+/// const NET: &[Layer] = &[Layer::dense(4, 8), Layer::relu(), Layer::dense(8, 2)];
+/// assert!(inference_arena_len(NET, 1) < arena_len(NET, 32));
+/// ```
 #[must_use]
 pub const fn inference_arena_len(net: &[Layer], batch: usize) -> usize {
     let sizes = Sizes::of(net, batch);

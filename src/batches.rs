@@ -27,6 +27,17 @@ use crate::error::expect_len;
 use crate::kernels::ShapeError;
 
 /// Fills `order` with `0..order.len()`, shuffled (Fisher and Yates; Durstenfeld 1964): every order is as likely.
+///
+/// ```
+/// use slicewise::batches::shuffle;
+///
+/// let (mut first, mut second) = ([0; 100], [0; 100]);
+/// shuffle(1, 0, &mut first);
+/// shuffle(1, 1, &mut second);
+/// assert_ne!(first, second); // another epoch, another order
+/// shuffle(1, 0, &mut second);
+/// assert_eq!(first, second);
+/// ```
 pub fn shuffle(seed: u64, epoch: u64, order: &mut [u32]) {
     for (row, i) in order.iter_mut().zip(0..) {
         *row = i;
@@ -45,6 +56,15 @@ pub fn shuffle(seed: u64, epoch: u64, order: &mut [u32]) {
 }
 
 /// Copies rows of `width` elements into `to`: its row i is row `rows[i]` of `from`.
+///
+/// ```
+/// use slicewise::batches::gather;
+///
+/// let (images, mut batch) = ([10, 11, 20, 21, 30, 31], [0; 4]);
+/// gather(&images, 2, &[2, 0], &mut batch)?;
+/// assert_eq!(batch, [30, 31, 10, 11]);
+/// # Ok::<(), slicewise::Error>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::Shape`] where `to` does not hold as many rows, or a row lies past the end of `from`; `to` is then untouched.

@@ -159,6 +159,15 @@ impl Activation {
 
 /// `y[i] = f(x[i])`.
 ///
+/// ```
+/// use slicewise_kernels::{Activation, Level, activate};
+///
+/// let mut y = [0.0f32; 3];
+/// activate(Level::detect(), Activation::LeakyRelu { slope: 0.5 }, &[-2.0, 0.0, 3.0], &mut y)?;
+/// assert_eq!(y, [-1.0, 0.0, 3.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
 /// # Errors
 /// [`ShapeError`] unless `y` is as long as `x`.
 pub fn activate<T: Element>(
@@ -224,6 +233,15 @@ pub fn activation_backward<T: Element>(
 
 /// [`activation_backward`] where `dy` becomes `dx`: the same bits.
 ///
+/// ```
+/// use slicewise_kernels::{Activation, Level, activation_backward_in_place};
+///
+/// let (y, mut dy) = ([0.0f32, 3.0], [5.0, 5.0]);
+/// activation_backward_in_place(Level::detect(), Activation::Relu, &y, &mut dy)?;
+/// assert_eq!(dy, [0.0, 5.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
 /// # Errors
 /// [`ShapeError`] unless `dy` is as long as `y`, and where `slope` or `alpha` is negative.
 pub fn activation_backward_in_place<T: Element>(
@@ -242,6 +260,16 @@ pub fn activation_backward_in_place<T: Element>(
 ///
 /// Slower than [`activation_backward`] for the exponential ones, and accurate relative to the derivative where the
 /// output has already rounded to its limit.
+///
+/// ```
+/// use slicewise_kernels::{Activation, Level, activation_backward_from_input};
+///
+/// // A negative slope: the output does not tell which side the input was on.
+/// let (x, dy, mut dx) = ([-1.0f32, 1.0], [5.0, 5.0], [0.0; 2]);
+/// activation_backward_from_input(Level::detect(), Activation::LeakyRelu { slope: -2.0 }, &x, &dy, &mut dx)?;
+/// assert_eq!(dx, [-10.0, 5.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError`] unless `dy` and `dx` are as long as `x`.

@@ -203,6 +203,16 @@ pub fn batch_norm_forward<T: Element>(
 /// An affine map of each value by itself: its bits do not depend on the rest of the batch. Layouts as in
 /// [`batch_norm_forward`].
 ///
+/// ```
+/// use slicewise_kernels::{Affine, Channels, Level, Running, batch_norm_evaluate};
+///
+/// let (affine, running) = (Affine { gamma: &[2.0], beta: &[1.0] }, Running { mean: &[3.0], variance: &[4.0] });
+/// let mut y = [0.0f32; 2];
+/// batch_norm_evaluate(Level::detect(), 0.0, Channels::last(2, 1), &[3.0, 5.0], affine, running, &mut y)?;
+/// assert_eq!(y, [1.0, 3.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
 /// # Errors
 /// [`ShapeError`] unless every length fits.
 pub fn batch_norm_evaluate<T: Element>(
@@ -223,6 +233,16 @@ pub fn batch_norm_evaluate<T: Element>(
 }
 
 /// [`batch_norm_evaluate`] that overwrites its input, with the same bits.
+///
+/// ```
+/// use slicewise_kernels::{Affine, Channels, Level, Running, batch_norm_evaluate_in_place};
+///
+/// let (affine, running) = (Affine { gamma: &[2.0], beta: &[1.0] }, Running { mean: &[3.0], variance: &[4.0] });
+/// let mut x = [3.0f32, 5.0];
+/// batch_norm_evaluate_in_place(Level::detect(), 0.0, Channels::last(2, 1), &mut x, affine, running)?;
+/// assert_eq!(x, [1.0, 3.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError`] unless every length fits.
@@ -272,6 +292,18 @@ pub fn batch_norm_backward<T: Element>(
 }
 
 /// [`batch_norm_backward`] that turns `dy` into `dx` where it stands, with the same bits.
+///
+/// ```
+/// use slicewise_kernels::{AffineGradient, Channels, Level, Saved, batch_norm_backward_in_place};
+///
+/// let (x, mut dy, mut dgamma, mut dbeta) = ([-1.0f32, 1.0], [1.0, 2.0], [0.0], [0.0]);
+/// let saved = Saved { mean: &[0.0], inv_std: &[1.0] };
+/// let gradient = AffineGradient { gamma: &mut dgamma, beta: &mut dbeta };
+/// batch_norm_backward_in_place(Level::detect(), Channels::last(2, 1), &x, &[1.0], saved, &mut dy, gradient)?;
+/// // Two values in a batch are always -1 and 1: no input changes that.
+/// assert_eq!((dy, dgamma, dbeta), ([0.0, 0.0], [1.0], [3.0]));
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError`] unless every length fits, and where a channel has fewer than two values.

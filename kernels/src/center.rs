@@ -97,6 +97,15 @@ pub fn center_in_place<T: Element>(
 
 /// `x = (x - mean) * scale`, by channel. `scale` multiplies: `1 / std` for unit variance.
 ///
+/// ```
+/// use slicewise_kernels::{Channels, Level, center_and_scale_in_place};
+///
+/// let mut x = [1.0f32, 5.0, 3.0, 5.0];
+/// center_and_scale_in_place(Level::detect(), Channels::last(2, 2), &mut x, &[2.0, 5.0], &[10.0, 1.0])?;
+/// assert_eq!(x, [-10.0, 0.0, 10.0, 0.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
 /// # Errors
 /// [`ShapeError`] unless every length fits.
 pub fn center_and_scale_in_place<T: Element>(

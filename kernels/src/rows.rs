@@ -76,6 +76,15 @@ fn sum_rows_kernel<T: Element, S: Simd>(simd: S, x: &[T], sum: &mut [T]) {
 
 /// `y[i] = x[i] * mask[i]`: dropout, forward.
 ///
+/// ```
+/// use slicewise_kernels::{Level, multiply};
+///
+/// let mut y = [0.0f32; 3];
+/// multiply(Level::detect(), &[1.0, 2.0, 3.0], &[0.0, 2.0, 2.0], &mut y)?;
+/// assert_eq!(y, [0.0, 4.0, 6.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
 /// # Errors
 /// [`ShapeError`] unless all are as long as `x`.
 pub fn multiply<T: Element>(level: Level, x: &[T], mask: &[T], y: &mut [T]) -> Result<(), ShapeError> {
@@ -86,6 +95,15 @@ pub fn multiply<T: Element>(level: Level, x: &[T], mask: &[T], y: &mut [T]) -> R
 }
 
 /// `y[i] = y[i] * mask[i]`: dropout, backward.
+///
+/// ```
+/// use slicewise_kernels::{Level, multiply_in_place};
+///
+/// let mut y = [1.0f32, 2.0, 3.0];
+/// multiply_in_place(Level::detect(), &[0.0, 2.0, 2.0], &mut y)?;
+/// assert_eq!(y, [0.0, 4.0, 6.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// [`ShapeError`] unless `mask` is as long as `y`.
