@@ -29,8 +29,8 @@
 //! ```
 //!
 //! The rooms: [`Layer`] (what a network is made of), [`Network`] (binding, steps, predictions), [`Init`] (how weights
-//! start), [`preprocess`] (fitted on the training split, applied everywhere), [`batches`] (shuffled mini-batches); the
-//! kernels are [`kernels`].
+//! start), [`preprocess`] (fitted on the training split, applied everywhere), [`batches`] (shuffled mini-batches),
+//! [`monitor`] (what a network shows of itself); the kernels are [`kernels`].
 #![no_std]
 
 mod arena;
@@ -38,6 +38,7 @@ pub mod batches;
 mod error;
 mod init;
 mod layer;
+pub mod monitor;
 mod network;
 pub mod preprocess;
 

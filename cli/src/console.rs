@@ -1,8 +1,9 @@
 //! Standard output and standard error: JSON for programs, lines and a progress bar for people.
 
 use crate::error::{Failure, Outcome, reason};
-use crate::metrics::Event;
+use crate::files::json_line;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,8 @@ impl Console {
     }
 
     /// Prints one result: as JSON for programs, otherwise as `text` for people (no line when it is empty).
-    pub(crate) fn result(self, event: &Event, text: impl FnOnce() -> String) -> Outcome<()> {
-        if self.json { print(&event.line()?) } else { self.say(text) }
+    pub(crate) fn result(self, event: &impl Serialize, text: impl FnOnce() -> String) -> Outcome<()> {
+        if self.json { print(&json_line(event)?) } else { self.say(text) }
     }
 
     /// Prints a line for people only.

@@ -36,6 +36,13 @@ pub(crate) fn read(path: &Path) -> Outcome<Vec<u8>> {
     Ok(bytes)
 }
 
+/// An object as one line of JSON, with its end.
+pub(crate) fn json_line(object: &impl serde::Serialize) -> Outcome<String> {
+    serde_json::to_string(object)
+        .map(|line| line + "\n")
+        .map_err(|error| Failure::failed(format!("cannot write JSON: {error}")))
+}
+
 /// Makes a directory for a run's files, with its parents.
 pub(crate) fn make_directory(path: &Path) -> Outcome<()> {
     fs::create_dir_all(path).map_err(|error| {

@@ -38,6 +38,17 @@ pub(crate) struct Fit<'a> {
     pub(crate) steps: u64,
 }
 
+/// How an epoch went.
+#[derive(Debug)]
+pub(crate) enum Trained {
+    /// To its end.
+    Epoch(Epoch),
+    /// Until someone asked to stop.
+    Interrupted,
+    /// Until the loss exploded; how, in words.
+    Diverged(String),
+}
+
 /// Sums over the steps of an epoch, or of a part of one.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
@@ -88,12 +99,12 @@ impl<'a> Fit<'a> {
         })
     }
 
-    /// Trains for one epoch (from 1) and validates; nothing when someone asked to stop on the way.
+    /// Trains for one epoch (from 1) and validates.
     ///
     /// The order of the rows follows from the seed and the epoch's number, dropped units from the seed and the step's:
     /// a run that goes on from a checkpoint takes the same steps. A last batch of one row, which batch norm cannot
     /// normalise, is left out; another row is left out in the next epoch.
-    pub(crate) fn epoch(&mut self, epoch: u32) -> Outcome<Option<Epoch>> {
+    pub(crate) fn epoch(&mut self, epoch: u32) -> Outcome<Trained> {
         let begun = Instant::now();
         let lr = self.options.lr * libm::pow(self.options.lr_decay, f64::from(epoch - 1));
         let update = Update {
@@ -105,10 +116,14 @@ impl<'a> Fit<'a> {
         shuffle(self.options.seed, u64::from(epoch), &mut order);
         let sums = self.steps(epoch, &order, &update);
         self.order = order;
-        let Some(sums) = sums? else { return Ok(None) };
+        let sums = match sums? {
+            Stepped::Done(sums) => sums,
+            Stepped::Interrupted => return Ok(Trained::Interrupted),
+            Stepped::Diverged(what) => return Ok(Trained::Diverged(what)),
+        };
         let samples_per_s = sums.rows as f64 / begun.elapsed().as_secs_f64();
         let validation = self.evaluate(&self.validation)?;
-        Ok(Some(Epoch {
+        Ok(Trained::Epoch(Epoch {
             epoch,
             train_loss: sums.loss(),
             val_loss: validation.loss,
@@ -130,7 +145,7 @@ impl<'a> Fit<'a> {
         self.evaluator.evaluate(&|net| network::copy(&self.net, net), rows)
     }
 
-    fn steps(&mut self, epoch: u32, order: &[u32], update: &Update) -> Outcome<Option<Sums>> {
+    fn steps(&mut self, epoch: u32, order: &[u32], update: &Update) -> Outcome<Stepped> {
         let normalises = network::normalises(self.net.layers());
         let mut progress = Progress::new(format!("epoch {epoch:>3}"), order.len());
         let (mut sums, mut recent) = (Sums::default(), Sums::default());
@@ -148,18 +163,20 @@ impl<'a> Fit<'a> {
             sums.add(&report);
             recent.add(&report);
             if recent.rows >= WINDOW || !report.loss.is_finite() {
-                self.check(epoch, recent.loss())?;
+                if let Some(what) = self.exploded(recent.loss()) {
+                    return Ok(Stepped::Diverged(what));
+                }
                 recent = Sums::default();
             }
             if interrupt::asked() {
-                return Ok(None);
+                return Ok(Stepped::Interrupted);
             }
             progress.set(sums.rows, || format!("loss {:.4}", sums.loss()));
         }
-        if recent.rows > 0 {
-            self.check(epoch, recent.loss())?;
+        match self.exploded(recent.loss()) {
+            Some(what) if recent.rows > 0 => Ok(Stepped::Diverged(what)),
+            _ => Ok(Stepped::Done(sums)),
         }
-        Ok(Some(sums))
     }
 
     fn step(&mut self, rows: &[u32], update: &Update) -> Result<StepReport, Error> {
@@ -173,20 +190,25 @@ impl<'a> Fit<'a> {
     /// A loss that exploded will not come back: there is no point in going on.
     ///
     /// A first step may be lucky, above all with a small batch: it is not held below the loss of guessing, ln C.
-    fn check(&self, epoch: u32, loss: f64) -> Outcome<()> {
+    fn exploded(&self, loss: f64) -> Option<String> {
         let guessing = libm::log(self.classes as f64);
         let first = self.first_loss.max(guessing);
         if loss <= EXPLODED * first {
-            return Ok(());
+            return None;
         }
-        let lr = self.options.lr;
-        let what = if loss.is_finite() {
+        Some(if loss.is_finite() {
             format!("the loss has grown to {loss:.3} from {first:.3}")
         } else {
             "the loss is no longer finite".into()
-        };
-        Err(Failure::failed(format!("epoch {epoch}: {what}: choose an --lr smaller than {lr}")))
+        })
     }
+}
+
+/// What came of an epoch's steps.
+enum Stepped {
+    Done(Sums),
+    Interrupted,
+    Diverged(String),
 }
 
 /// Rows whose mean loss tells whether training diverges: a few unlucky ones do not.

@@ -8,6 +8,7 @@ mod console;
 mod data;
 mod error;
 mod evaluate;
+mod events;
 mod files;
 mod fit;
 mod inputs;

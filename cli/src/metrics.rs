@@ -2,7 +2,7 @@
 
 use crate::data::{Shape, Splits};
 use crate::error::{Failure, Outcome};
-use crate::files;
+use crate::files::{self, json_line};
 use crate::options::Options;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -26,15 +26,6 @@ pub(crate) enum Event {
     Eval(Eval),
     /// One row was predicted.
     Predict(Predict),
-}
-
-impl Event {
-    /// The line, with its end.
-    pub(crate) fn line(&self) -> Outcome<String> {
-        serde_json::to_string(self)
-            .map(|line| line + "\n")
-            .map_err(|error| Failure::failed(format!("cannot write an event as JSON: {error}")))
-    }
 }
 
 /// What a run is.
@@ -192,7 +183,7 @@ impl Journal {
     /// Begins a run's file.
     pub(crate) fn create(directory: &Path, start: &Start) -> Outcome<Self> {
         let path = directory.join(FILE);
-        files::write_atomically(&path, Event::Start(Box::new(start.clone())).line()?.as_bytes())?;
+        files::write_atomically(&path, json_line(&Event::Start(Box::new(start.clone())))?.as_bytes())?;
         Self::open(path)
     }
 
@@ -201,7 +192,7 @@ impl Journal {
     pub(crate) fn resume(directory: &Path, start: &Start, epochs: u32) -> Outcome<Self> {
         let path = directory.join(FILE);
         let Ok(lines) = read_lines(&path) else { return Self::create(directory, start) };
-        let mut kept = Event::Start(Box::new(start.clone())).line()?;
+        let mut kept = json_line(&Event::Start(Box::new(start.clone())))?;
         let covered = |event: &Event| matches!(event, Event::Epoch(epoch) if epoch.epoch <= epochs);
         lines.iter().filter(|(event, _)| covered(event)).for_each(|(_, line)| {
             kept.push_str(line);
@@ -213,7 +204,7 @@ impl Journal {
 
     /// Adds one line, flushed to the disk.
     pub(crate) fn append(&mut self, event: &Event) -> Outcome<()> {
-        let line = event.line()?;
+        let line = json_line(event)?;
         self.file
             .write_all(line.as_bytes())
             .and_then(|()| self.file.sync_data())
@@ -353,7 +344,8 @@ pub(crate) mod tests {
     #[test]
     fn events_have_the_promised_names() {
         let log = example(1);
-        let value = |event: Event| serde_json::from_str::<serde_json::Value>(&event.line().unwrap()).unwrap();
+        let value =
+            |event: Event| serde_json::from_str::<serde_json::Value>(&json_line(&event).unwrap()).unwrap();
         let start = value(Event::Start(Box::new(log.start)));
         assert_eq!((start["event"].as_str(), start["params"].as_u64()), (Some("start"), Some(17_482)));
         assert!(start["arena_bytes"].is_u64() && start["level"] == "avx2");
@@ -395,7 +387,7 @@ pub(crate) mod tests {
     fn what_is_not_finite_is_null() {
         let mut epoch = example_epoch(1);
         epoch.val_loss = f64::INFINITY;
-        let line = Event::Epoch(epoch).line().unwrap();
+        let line = json_line(&Event::Epoch(epoch)).unwrap();
         assert!(line.contains("\"val_loss\":null"), "{line}");
         let Event::Epoch(epoch) = serde_json::from_str(&line).unwrap() else { panic!("{line}") };
         assert!(epoch.val_loss.is_nan());

@@ -5,7 +5,7 @@ use crate::console::Console;
 use crate::data::Splits;
 use crate::error::{Failure, Outcome};
 use crate::evaluate::{Evaluator, threads};
-use crate::fit::Fit;
+use crate::fit::{Fit, Trained};
 use crate::inputs::Preprocess;
 use crate::metrics::{Done, Epoch, Event, Start};
 use crate::model::{Model, Training};
@@ -70,7 +70,16 @@ pub(crate) fn train(arguments: &TrainArgs) -> Outcome<()> {
     let begun = Instant::now();
     while epoch < options.epochs {
         epoch += 1;
-        let Some(measured) = fit.epoch(epoch)? else { return Err(interrupted(epoch, run.as_ref())) };
+        let measured = match fit.epoch(epoch)? {
+            Trained::Epoch(measured) => measured,
+            Trained::Interrupted => return Err(interrupted(epoch, run.as_ref())),
+            Trained::Diverged(what) => {
+                let lr = options.lr;
+                return Err(Failure::failed(format!(
+                    "epoch {epoch}: {what}: choose an --lr smaller than {lr}"
+                )));
+            }
+        };
         if let Some(run) = &mut run {
             run.epoch(&measured, &fit, options, splits)?;
         }
@@ -103,7 +112,7 @@ impl Plan {
         if let Some(directory) = &arguments.out {
             run::check_new(directory)?;
         }
-        let splits = arguments.data().load(arguments.label())?;
+        let splits = arguments.data.source().load(arguments.data.label.as_deref())?;
         let options = arguments.options(splits.train.len(), splits.train.shape.channels)?;
         Ok(Self { options, splits, level, checkpoint: None })
     }
@@ -112,7 +121,7 @@ impl Plan {
     fn resumed(arguments: &TrainArgs, directory: &Path, console: Console) -> Outcome<Self> {
         let (model, training) = Model::read_checkpoint(directory)?;
         let mut options = training.options.clone();
-        if let Some(data) = &arguments.data {
+        if let Some(data) = &arguments.data.data {
             options.data = data.clone();
         }
         if let Some(epochs) = arguments.epochs {

@@ -84,6 +84,19 @@ impl<T: Element> Network<'_, T> {
         }
     }
 
+    /// What came out of a layer for the first `rows` rows of the last step, `(rows, width)`; of a batch norm or dense layer whose
+    /// activation overwrites it, that activation's output. `None` where there is no such layer, there were not as many
+    /// rows, or the network is bound for inference.
+    #[must_use]
+    pub fn outputs(&self, layer: usize, rows: usize) -> Option<&[T]> {
+        if !self.training || rows > self.batch {
+            return None;
+        }
+        let (through, _) = self.layers.split_at_checked(layer.checked_add(1)?)?;
+        let place = Place::end(through, self.batch);
+        span(self.arena.activations, place.input(self.batch), rows * place.width).ok()
+    }
+
     /// The optimizer's memory, two slots as long as all parameters together, to save with a checkpoint. Empty where bound
     /// for inference.
     #[must_use]

@@ -1,14 +1,15 @@
 //! The command line.
 
+mod groups;
+
 use crate::data::Source;
 use crate::error::{Failure, Outcome};
-use crate::options::{
-    Activation, Center, Init, LevelChoice, Norm, Optimizer, Options, Scale, Widths, below_one, not_negative,
-    positive, up_to_one,
-};
+use crate::options::Options;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+pub(crate) use groups::{DataArgs, MachineArgs, RateArgs, RuleArgs, UnitArgs, WidthArgs};
 
 /// Train and run batch-normalised networks: no allocation in a step, the same bits everywhere.
 #[derive(Debug, Parser)]
@@ -30,74 +31,19 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct TrainArgs {
-    /// Data set: digits, spiral, idx:DIR (MNIST's files), cifar10:DIR (binary version) or csv:FILE
-    /// [default: digits]
-    #[arg(long, value_name = "SOURCE", help_heading = "Data")]
-    pub(crate) data: Option<Source>,
-    /// Column of the labels in csv:FILE [default: the last]
-    #[arg(long, value_name = "NAME", help_heading = "Data")]
-    label: Option<String>,
-    /// Mean to subtract from the inputs [default: channel for pictures in colour, otherwise image]
-    #[arg(
-        long,
-        value_enum,
-        hide_possible_values = true,
-        value_name = "image|channel|none",
-        help_heading = "Data"
-    )]
-    center: Option<Center>,
-    /// Factor of the inputs: std divides by the standard deviation [default: pictures to a range of 1,
-    /// otherwise std]
-    #[arg(long, value_name = "std|none|FACTOR", help_heading = "Data")]
-    scale: Option<Scale>,
-
-    /// Widths of the hidden layers, or none [default: 256,128]
-    #[arg(long, value_name = "WIDTHS", help_heading = "Network")]
-    hidden: Option<Widths>,
-    /// Nonlinearity: relu, leaky-relu, elu, sigmoid, tanh, identity or maxout [default: relu]
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "NAME", help_heading = "Network")]
-    activation: Option<Activation>,
-    /// Normalisation before each nonlinearity [default: batch]
-    #[arg(
-        long,
-        value_enum,
-        hide_possible_values = true,
-        value_name = "batch|none",
-        help_heading = "Network"
-    )]
-    norm: Option<Norm>,
-    /// First weights: auto (by the nonlinearity), he, xavier, glorot-uniform, lecun, normal:S or zeros
-    /// [default: auto]
-    #[arg(long, value_name = "NAME", help_heading = "Network")]
-    init: Option<Init>,
-    /// Probability that a hidden unit is dropped [default: 0]
-    #[arg(long, value_name = "P", value_parser = below_one, allow_negative_numbers = true, help_heading = "Network")]
-    dropout: Option<f64>,
-
-    /// Update rule: sgd, momentum, nesterov, adam, adamw, rmsprop or adagrad [default: momentum]
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "NAME", help_heading = "Training")]
-    optimizer: Option<Optimizer>,
-    /// Learning rate [default: 0.05 for momentum and nesterov, 0.1 for sgd, 0.02 for adagrad, otherwise 0.002]
-    #[arg(long, value_name = "RATE", value_parser = positive, allow_negative_numbers = true, help_heading = "Training")]
-    lr: Option<f64>,
-    /// Share of the last update that goes on, for momentum and nesterov [default: 0.9]
-    #[arg(long, value_name = "SHARE", value_parser = below_one, allow_negative_numbers = true, help_heading = "Training")]
-    momentum: Option<f64>,
-    /// Factor of the learning rate from one epoch to the next: 0.8 suits 10 to 20 epochs [default: 0.8]
-    #[arg(long, value_name = "FACTOR", value_parser = up_to_one, allow_negative_numbers = true, help_heading = "Training")]
-    lr_decay: Option<f64>,
-    /// Lambda of the penalty 0.5 lambda sum W^2 [default: 0.0001]
-    #[arg(long, value_name = "LAMBDA", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Training")]
-    reg: Option<f64>,
+    #[command(flatten)]
+    pub(crate) data: DataArgs,
+    #[command(flatten)]
+    pub(crate) widths: WidthArgs,
+    #[command(flatten)]
+    pub(crate) units: UnitArgs,
+    #[command(flatten)]
+    pub(crate) rates: RateArgs,
+    #[command(flatten)]
+    pub(crate) rule: RuleArgs,
     /// Passes over the training set [default: 20]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Training")]
     pub(crate) epochs: Option<u32>,
-    /// Rows in a step [default: 32 below 10,000 training rows, otherwise 128]
-    #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Training")]
-    batch: Option<u32>,
-    /// Where weights, the rows' order and dropped units come from [default: 1]
-    #[arg(long, value_name = "NUMBER", help_heading = "Training")]
-    seed: Option<u64>,
 
     /// Save the model, the measurements, a report and a checkpoint here after every epoch
     #[arg(long, value_name = "DIR", help_heading = "Run")]
@@ -162,27 +108,6 @@ pub(crate) enum Part {
     All,
 }
 
-/// How the work is done, which does not change what comes out.
-#[derive(Debug, Args)]
-pub(crate) struct MachineArgs {
-    /// Threads that evaluate; training steps run on one [default: one for each core]
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024), help_heading = "Run")]
-    pub(crate) threads: Option<u32>,
-    /// Instructions: auto, avx512, avx2 or portable
-    #[arg(
-        long,
-        value_enum,
-        hide_possible_values = true,
-        default_value = "auto",
-        value_name = "NAME",
-        help_heading = "Run"
-    )]
-    pub(crate) level: LevelChoice,
-    /// Print one JSON object a line on standard output, and nothing else there
-    #[arg(long, help_heading = "Run")]
-    pub(crate) json: bool,
-}
-
 /// Reads the command line. Help and version are printed here and end the program.
 pub(crate) fn parse() -> Outcome<Arguments> {
     Arguments::try_parse().map_err(|error| match error.kind() {
@@ -197,41 +122,8 @@ impl TrainArgs {
     /// The run's options, with the defaults for what was left out. `training_rows` is the size of the training set
     /// and `channels` its pictures' colours.
     pub(crate) fn options(&self, training_rows: usize, channels: usize) -> Outcome<Options> {
-        let data = self.data();
-        let optimizer = self.optimizer.unwrap_or(Optimizer::Momentum);
-        if self.momentum.is_some() && !optimizer.has_momentum() {
-            return Err(Failure::unusable("--momentum goes with --optimizer momentum or nesterov only"));
-        }
-        let default_scale = data.unit().map_or(Scale::Std, Scale::Factor);
-        Ok(Options {
-            label: self.label.clone(),
-            center: self.center.unwrap_or(if channels > 1 { Center::Channel } else { Center::Image }),
-            scale: self.scale.unwrap_or(default_scale),
-            hidden: self.hidden.clone().unwrap_or(Widths(vec![256, 128])),
-            activation: self.activation.unwrap_or(Activation::Relu),
-            norm: self.norm.unwrap_or(Norm::Batch),
-            init: self.init.unwrap_or(Init::Auto),
-            dropout: self.dropout.unwrap_or(0.0),
-            optimizer,
-            lr: self.lr.unwrap_or(optimizer.default_lr()),
-            momentum: if optimizer.has_momentum() { self.momentum.unwrap_or(0.9) } else { 0.0 },
-            lr_decay: self.lr_decay.unwrap_or(0.8),
-            reg: self.reg.unwrap_or(1e-4),
-            epochs: self.epochs.unwrap_or(20),
-            batch: self.batch.map_or(if training_rows < 10_000 { 32 } else { 128 }, |batch| batch as usize),
-            seed: self.seed.unwrap_or(1),
-            data,
-        })
-    }
-
-    /// The data set that is asked for.
-    pub(crate) fn data(&self) -> Source {
-        self.data.clone().unwrap_or(Source::Digits)
-    }
-
-    /// The label column that is asked for.
-    pub(crate) fn label(&self) -> Option<&str> {
-        self.label.as_deref()
+        let Self { data, widths, units, rates, rule, epochs, .. } = self;
+        groups::options(data, widths, units, rates, rule, *epochs, training_rows, channels)
     }
 }
 
@@ -252,6 +144,7 @@ fn one_line(rendered: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::options::{Activation, Center, Init, Norm, Optimizer, Scale, Widths};
 
     pub(crate) fn train(line: &str) -> Result<Box<TrainArgs>, String> {
         match Arguments::try_parse_from(["slicewise", "train"].into_iter().chain(line.split_whitespace())) {

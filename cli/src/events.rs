@@ -1,0 +1,148 @@
+//! What the commands beside `train` find out: the objects that `--json` prints, that are kept in a directory's files, and
+//! that its report draws. Those of `train`, `eval` and `predict` are in `metrics`.
+#![allow(dead_code, reason = "the commands that use them follow")]
+
+use serde::{Deserialize, Serialize};
+
+/// Counts of values in bins of one width over `[low, high]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Histogram {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+    pub(crate) counts: Vec<u64>,
+}
+
+/// What a hidden layer gives, over units and rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Activations {
+    /// The layer in words: `layers.2` as in the model's file.
+    pub(crate) layer: String,
+    pub(crate) mean: f64,
+    pub(crate) std: f64,
+    pub(crate) zero_fraction: f64,
+    pub(crate) saturated_fraction: f64,
+    pub(crate) dead_fraction: f64,
+    pub(crate) histogram: Histogram,
+}
+
+/// How well something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    Pass,
+    Warn,
+    Fail,
+}
+
+/// One of the doctor's checks. A line of `doctor.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename = "check")]
+pub(crate) struct Check {
+    pub(crate) name: String,
+    pub(crate) expected: String,
+    pub(crate) measured: String,
+    pub(crate) verdict: Verdict,
+    /// What to do next.
+    pub(crate) advice: String,
+    /// What can be drawn of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) figure: Option<Figure>,
+}
+
+/// What a check can show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub(crate) enum Figure {
+    /// The learning rates that were tried, and the range that can be used.
+    Sweep { points: Vec<SweepPoint>, first_loss: f64, low: f64, high: f64, suggested: f64 },
+    /// A loss, step by step or epoch by epoch.
+    Curve { unit: String, values: Vec<f64> },
+    /// Every hidden layer.
+    Layers { layers: Vec<Activations> },
+    /// `||update|| / ||W||` of each tensor.
+    Ratios { tensors: Vec<(String, f64)> },
+}
+
+/// One learning rate of a sweep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SweepPoint {
+    pub(crate) lr: f64,
+    /// After the steps; `null` where it is not finite.
+    pub(crate) loss: Option<f64>,
+    pub(crate) accuracy: f64,
+    pub(crate) judgement: RateJudgement,
+}
+
+/// What a learning rate did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RateJudgement {
+    /// The loss barely moved.
+    TooSmall,
+    /// It fell.
+    Usable,
+    /// It exploded, or is no number any more.
+    TooLarge,
+}
+
+/// One layer of the initialisation experiment. A line of `init.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename = "layer")]
+pub(crate) struct InitLayer {
+    /// Which of several compared: `tanh, normal:0.01`.
+    pub(crate) case: String,
+    /// From 1.
+    pub(crate) layer: usize,
+    pub(crate) mean: f64,
+    pub(crate) std: f64,
+    /// The spread of `std` from seed to seed; 0 for one seed.
+    pub(crate) seed_std: f64,
+    /// At infinite width.
+    pub(crate) theory_std: f64,
+    pub(crate) zero_fraction: f64,
+    pub(crate) saturated_fraction: f64,
+    /// The standard deviation of the loss's gradient by the layer's outputs, where that of the last layer's is 1.
+    pub(crate) grad_std: f64,
+    pub(crate) theory_grad_std: f64,
+    /// `healthy`, `vanishing`, `exploding`, `saturated` or `dead`.
+    pub(crate) verdict: String,
+    pub(crate) histogram: Histogram,
+}
+
+/// How a trial of a search ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum TrialState {
+    Running,
+    Complete,
+    /// Stopped early: its loss exploded, or others did better by then.
+    Pruned,
+    Fail,
+}
+
+/// One set of hyper-parameters. Read back from a search's journal for the report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename = "trial")]
+pub(crate) struct Trial {
+    pub(crate) number: usize,
+    pub(crate) round: u32,
+    /// By name, in the order of the search's own: `lr`, `reg`, `hidden`, …
+    #[serde(flatten)]
+    pub(crate) parameters: std::collections::BTreeMap<String, f64>,
+    /// The best validation accuracy; none where no epoch ended.
+    pub(crate) val_acc: Option<f64>,
+    pub(crate) state: TrialState,
+    /// Epochs done.
+    pub(crate) epochs: u32,
+}
+
+/// A search as its journal tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Study {
+    pub(crate) name: String,
+    /// `random`, `grid`, or what another program that went on with it calls its own.
+    pub(crate) strategy: String,
+    /// Each parameter's name and the range it was first drawn from, and whether in log space.
+    pub(crate) ranges: Vec<(String, f64, f64, bool)>,
+    pub(crate) trials: Vec<Trial>,
+}
