@@ -11,7 +11,8 @@ use crate::metrics::Epoch;
 use crate::network;
 use crate::options::Options;
 use slicewise::batches::{gather, shuffle};
-use slicewise::{Error, Evaluation, Network, StepReport, Update};
+use slicewise::{Error, Evaluation, Level, Network, StepReport, Update};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// A network in training.
@@ -21,9 +22,9 @@ pub(crate) struct Fit<'a> {
     options: &'a Options,
     pub(crate) preprocess: &'a Preprocess,
     classes: usize,
-    train: Inputs,
-    validation: Inputs,
-    test: Inputs,
+    train: Arc<Inputs>,
+    validation: Arc<Inputs>,
+    test: Arc<Inputs>,
     order: Vec<u32>,
     /// A batch's inputs and labels.
     inputs: Vec<f32>,
@@ -36,6 +37,29 @@ pub(crate) struct Fit<'a> {
     pub(crate) allocations: u64,
     /// Steps so far in this process.
     pub(crate) steps: u64,
+    /// Whether an epoch shows its progress.
+    pub(crate) quiet: bool,
+}
+
+/// The rows of a data set as networks read them: fits side by side share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Parts {
+    pub(crate) train: Arc<Inputs>,
+    pub(crate) validation: Arc<Inputs>,
+    pub(crate) test: Arc<Inputs>,
+    pub(crate) classes: usize,
+}
+
+impl Parts {
+    pub(crate) fn new(level: Level, splits: &Splits, preprocess: &Preprocess) -> Outcome<Self> {
+        let inputs = |table| preprocess.inputs(level, table).map(Arc::new);
+        Ok(Self {
+            train: inputs(&splits.train)?,
+            validation: inputs(&splits.validation)?,
+            test: inputs(&splits.test)?,
+            classes: splits.classes.len(),
+        })
+    }
 }
 
 /// How an epoch went.
@@ -78,25 +102,38 @@ impl<'a> Fit<'a> {
         preprocess: &'a Preprocess,
         rows: usize,
     ) -> Outcome<Self> {
-        let inputs = |table| preprocess.inputs(evaluator.level, table);
-        let train = inputs(&splits.train)?;
-        Ok(Self {
+        let parts = Parts::new(evaluator.level, splits, preprocess)?;
+        Ok(Self::on(net, evaluator, options, parts, preprocess, rows))
+    }
+
+    /// On rows that are preprocessed already.
+    pub(crate) fn on(
+        net: Network<'a, f32>,
+        evaluator: Evaluator<'a>,
+        options: &'a Options,
+        parts: Parts,
+        preprocess: &'a Preprocess,
+        rows: usize,
+    ) -> Self {
+        let Parts { train, validation, test, classes } = parts;
+        Self {
             net,
             evaluator,
             options,
             preprocess,
-            classes: splits.classes.len(),
+            classes,
             order: vec![0; train.labels.len()],
             inputs: vec![0.0; rows * train.width],
             labels: vec![0; rows],
-            validation: inputs(&splits.validation)?,
-            test: inputs(&splits.test)?,
+            validation,
+            test,
             train,
             rows,
             first_loss: 0.0,
             allocations: 0,
             steps: 0,
-        })
+            quiet: false,
+        }
     }
 
     /// Trains for one epoch (from 1) and validates.
@@ -147,7 +184,7 @@ impl<'a> Fit<'a> {
 
     fn steps(&mut self, epoch: u32, order: &[u32], update: &Update) -> Outcome<Stepped> {
         let normalises = network::normalises(self.net.layers());
-        let mut progress = Progress::new(format!("epoch {epoch:>3}"), order.len());
+        let mut progress = (!self.quiet).then(|| Progress::new(format!("epoch {epoch:>3}"), order.len()));
         let (mut sums, mut recent) = (Sums::default(), Sums::default());
         for rows in order.chunks(self.rows) {
             if normalises && rows.len() == 1 {
@@ -171,7 +208,9 @@ impl<'a> Fit<'a> {
             if interrupt::asked() {
                 return Ok(Stepped::Interrupted);
             }
-            progress.set(sums.rows, || format!("loss {:.4}", sums.loss()));
+            if let Some(progress) = &mut progress {
+                progress.set(sums.rows, || format!("loss {:.4}", sums.loss()));
+            }
         }
         match self.exploded(recent.loss()) {
             Some(what) if recent.rows > 0 => Ok(Stepped::Diverged(what)),

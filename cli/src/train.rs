@@ -154,7 +154,7 @@ impl Plan {
 }
 
 /// A network with its first weights.
-fn bind<'a>(
+pub(crate) fn bind<'a>(
     layers: &'a [Layer],
     rows: usize,
     level: Level,
