@@ -30,7 +30,7 @@
 //!
 //! The rooms: [`Layer`] (what a network is made of), [`Network`] (binding, steps, predictions), [`Init`] (how weights
 //! start), [`preprocess`] (fitted on the training split, applied everywhere), [`batches`] (shuffled mini-batches),
-//! [`monitor`] (what a network shows of itself); the kernels are [`kernels`].
+//! [`monitor`] (what a network shows of itself), [`search`] (hyper-parameters); the kernels are [`kernels`].
 #![no_std]
 
 mod arena;
@@ -41,6 +41,7 @@ mod layer;
 pub mod monitor;
 mod network;
 pub mod preprocess;
+pub mod search;
 
 pub use slicewise_kernels as kernels;
 

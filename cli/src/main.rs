@@ -19,6 +19,7 @@ mod network;
 mod options;
 mod report;
 mod run;
+mod search;
 mod tensors;
 mod train;
 
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
 fn run() -> Outcome<()> {
     match args::parse()?.command {
         Command::Train(arguments) => train::train(&arguments),
+        Command::Search(arguments) => search::search(&arguments),
         Command::Eval(arguments) => apply::eval(&arguments),
         Command::Predict(arguments) => apply::predict(&arguments),
     }

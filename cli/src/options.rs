@@ -244,7 +244,7 @@ impl fmt::Display for Init {
 pub(crate) struct Widths(pub(crate) Vec<usize>);
 
 impl Widths {
-    const WIDEST: usize = 65_536;
+    pub(crate) const WIDEST: usize = 65_536;
     const MOST: usize = 100;
 }
 

@@ -5,11 +5,12 @@ mod groups;
 use crate::data::Source;
 use crate::error::{Failure, Outcome};
 use crate::options::Options;
+use crate::search::SearchArgs;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-pub(crate) use groups::{DataArgs, MachineArgs, RateArgs, RuleArgs, UnitArgs, WidthArgs};
+pub(crate) use groups::{DataArgs, MachineArgs, RateArgs, RuleArgs, UnitArgs, WidthArgs, options};
 
 /// Train and run batch-normalised networks: no allocation in a step, the same bits everywhere.
 #[derive(Debug, Parser)]
@@ -23,6 +24,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Train a network; with no options, on the handwritten digits that the program carries
     Train(Box<TrainArgs>),
+    /// Search for hyper-parameters, from coarse to fine
+    Search(Box<SearchArgs>),
     /// Loss, accuracy and confusion of a saved model
     Eval(EvalArgs),
     /// Classes and probabilities that a saved model gives to each row
@@ -123,7 +126,7 @@ impl TrainArgs {
     /// and `channels` its pictures' colours.
     pub(crate) fn options(&self, training_rows: usize, channels: usize) -> Outcome<Options> {
         let Self { data, widths, units, rates, rule, epochs, .. } = self;
-        groups::options(data, widths, units, rates, rule, *epochs, training_rows, channels)
+        options(data, widths, units, rates, rule, *epochs, training_rows, channels)
     }
 }
 
