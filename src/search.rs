@@ -285,9 +285,9 @@ impl Range {
         let (low, high) = (self.to_space(self.low), self.to_space(self.high));
         let place = low + position * (high - low);
         let value = if self.log {
-            Element::exp(place).max(f64::MIN_POSITIVE).min(f64::MAX)
+            Element::exp(place).clamp(f64::MIN_POSITIVE, f64::MAX)
         } else {
-            place.max(f64::MIN).min(f64::MAX)
+            place.clamp(f64::MIN, f64::MAX)
         };
         if self.integer { nearest(value) } else { value }
     }

@@ -13,6 +13,7 @@ use super::space::Values;
 use crate::events::TrialState;
 use std::collections::BTreeMap;
 
+#[allow(unused_imports, reason = "for the report")]
 pub(crate) use read::read;
 pub(crate) use write::{Block, Ending, Journal};
 
