@@ -43,5 +43,6 @@ fn run() -> Outcome<()> {
         Command::Search(arguments) => search::search(&arguments),
         Command::Eval(arguments) => apply::eval(&arguments),
         Command::Predict(arguments) => apply::predict(&arguments),
+        Command::Report(arguments) => report::report(&arguments),
     }
 }

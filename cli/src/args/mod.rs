@@ -5,6 +5,7 @@ mod groups;
 use crate::data::Source;
 use crate::error::{Failure, Outcome};
 use crate::options::Options;
+use crate::report::ReportArgs;
 use crate::search::SearchArgs;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -30,6 +31,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Classes and probabilities that a saved model gives to each row
     Predict(PredictArgs),
+    /// Writes a report anew from the files that the other commands left
+    Report(ReportArgs),
 }
 
 #[derive(Debug, Args)]
