@@ -251,7 +251,9 @@ mod tests {
 
     #[test]
     fn axes_have_round_ticks() {
-        let of = |values: &[f64]| values.to_vec().into_iter();
+        fn of(values: &[f64]) -> impl Iterator<Item = f64> {
+            values.iter().copied()
+        }
         assert_eq!(labels(Axis::from_zero(of(&[0.93, 0.1]))), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(Axis::from_zero(of(&[0.0]))), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(
