@@ -5,6 +5,7 @@ use crate::events::{Check, InitLayer, Study};
 use crate::files;
 use crate::metrics::{self, Log};
 use crate::model::{MODEL, Model};
+use crate::search;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
@@ -12,8 +13,6 @@ use std::path::Path;
 pub(crate) const DOCTOR: &str = "doctor.jsonl";
 /// The layers of the initialisation experiment, a line each.
 pub(crate) const INIT: &str = "init.jsonl";
-/// A search's trials.
-pub(crate) const SEARCH: &str = "journal.log";
 
 /// Everything that there is to draw; a part without its file is empty.
 #[derive(Debug, Default)]
@@ -37,8 +36,9 @@ impl Material {
         let material = Self { run, ..Self::beside_run(directory)? };
         if material.run.is_none() && material.is_empty() {
             let message = format!(
-                "holds nothing to report: {}, {DOCTOR}, {INIT} or {SEARCH} was expected",
-                metrics::FILE
+                "holds nothing to report: {}, {DOCTOR}, {INIT} or {} was expected",
+                metrics::FILE,
+                search::FILE
             );
             return Err(Failure::unusable(message).at(directory.display()));
         }
@@ -47,13 +47,13 @@ impl Material {
 
     /// Reads what is in the directory but for the run's measurements.
     pub(crate) fn beside_run(directory: &Path) -> Outcome<Self> {
-        let model = directory.join(MODEL);
+        let (model, journal) = (directory.join(MODEL), directory.join(search::FILE));
         Ok(Self {
             run: None,
             model: if model.exists() { Some(Model::read(&model)?) } else { None },
             checks: events(&directory.join(DOCTOR), "check")?,
             init: events(&directory.join(INIT), "layer")?,
-            studies: Vec::new(),
+            studies: if journal.exists() { vec![search::journal::read(&[&journal])?] } else { Vec::new() },
         })
     }
 

@@ -11,6 +11,7 @@ mod line;
 mod material;
 mod numbers;
 mod page;
+mod search;
 mod training;
 
 use crate::error::Outcome;
@@ -61,6 +62,9 @@ fn compose(page: &mut Page, material: &Material) -> Outcome<()> {
     }
     if !material.init.is_empty() {
         init::draw(page, &material.init)?;
+    }
+    if !material.studies.is_empty() {
+        search::draw(page, &material.studies)?;
     }
     Ok(())
 }

@@ -13,7 +13,6 @@ use super::space::Values;
 use crate::events::TrialState;
 use std::collections::BTreeMap;
 
-#[allow(unused_imports, reason = "for the report")]
 pub(crate) use read::read;
 pub(crate) use write::{Block, Ending, Journal};
 

@@ -23,7 +23,7 @@ use material::Material;
 use output::Output;
 use plan::Plan;
 use rounds::{Ended, Rounds};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 pub(crate) use args::SearchArgs;
 
@@ -84,7 +84,7 @@ pub(crate) fn search(arguments: &SearchArgs) -> Outcome<()> {
     let ended = rounds.run();
     drop(rounds);
     // What is there can be looked at, however the search ended.
-    let drawn = arguments.out.as_deref().map_or(Ok(()), rebuild);
+    let drawn = arguments.out.as_deref().map_or(Ok(()), crate::report::rebuild);
     let best = match ended? {
         Ended::Waiting => return drawn,
         Ended::Best(best) => best,
@@ -110,8 +110,4 @@ fn journal_path(arguments: &SearchArgs) -> Outcome<Option<PathBuf>> {
         return Ok(Some(directory.join(FILE)));
     }
     Ok(arguments.journal.clone())
-}
-
-fn rebuild(_directory: &Path) -> Outcome<()> {
-    Ok(())
 }

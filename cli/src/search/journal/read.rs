@@ -9,7 +9,6 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-#[allow(dead_code, reason = "for the report")]
 /// Merges the journals of a search's shards, or reads the one of a whole search.
 pub(crate) fn read(paths: &[&Path]) -> Outcome<Study> {
     let mut merged: Option<Contents> = None;
