@@ -2,6 +2,7 @@
 
 use crate::error::{Failure, Outcome, reason};
 use crate::files::json_line;
+use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
@@ -34,6 +35,17 @@ impl Console {
         }
     }
 
+    /// Whether lines for people go to a terminal that can redraw them and is wide enough for a picture.
+    pub(crate) fn is_wide_terminal(self) -> bool {
+        const NARROWEST: u16 = 60;
+        let term = Term::stdout();
+        let is_able = std::env::var_os("TERM").is_some_and(|name| name != "dumb" && !name.is_empty());
+        !self.json
+            && is_able
+            && term.is_term()
+            && term.size_checked().is_some_and(|(_, width)| width >= NARROWEST)
+    }
+
     /// The text in bold, on a terminal that shows colours.
     pub(crate) fn bold(self, text: &str) -> String {
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -45,6 +57,11 @@ impl Console {
         // Nobody reads a closed standard error: no reason to stop.
         let _ = writeln!(io::stderr(), "slicewise: {text}");
     }
+}
+
+/// Columns of the terminal at hand; 80 where it does not tell.
+pub(crate) fn columns() -> usize {
+    Term::stdout().size_checked().map_or(80, |(_, width)| width.into())
 }
 
 /// Standard output that is closed (`| head`) ends the program, without a panic.

@@ -1,16 +1,20 @@
 //! Training: the epochs of a run.
 
-use crate::allocations;
+use crate::best::Best;
 use crate::console::Progress;
 use crate::data::Splits;
 use crate::error::{Failure, Outcome};
 use crate::evaluate::Evaluator;
+use crate::events::Activations;
 use crate::inputs::{Inputs, Preprocess};
 use crate::interrupt;
+use crate::live::Live;
 use crate::metrics::Epoch;
 use crate::network;
-use crate::options::Options;
+use crate::options::{self, Options};
+use crate::{activations, allocations};
 use slicewise::batches::{gather, shuffle};
+use slicewise::schedule::{Schedule, warm_up};
 use slicewise::{Error, Evaluation, Level, Network, StepReport, Update};
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,6 +35,10 @@ pub(crate) struct Fit<'a> {
     labels: Vec<u32>,
     /// Rows in a step.
     rows: usize,
+    /// The best epoch so far.
+    pub(crate) best: Best,
+    /// Where progress is shown, instead of a bar for each epoch.
+    pub(crate) live: Option<Live>,
     /// The loss of the very first step; 0 before it.
     pub(crate) first_loss: f64,
     /// Heap allocations of all steps so far.
@@ -129,6 +137,8 @@ impl<'a> Fit<'a> {
             test,
             train,
             rows,
+            best: Best::default(),
+            live: None,
             first_loss: 0.0,
             allocations: 0,
             steps: 0,
@@ -139,58 +149,96 @@ impl<'a> Fit<'a> {
     /// Trains for one epoch (from 1) and validates.
     ///
     /// The order of the rows follows from the seed and the epoch's number, dropped units from the seed and the step's:
-    /// a run that goes on from a checkpoint takes the same steps. A last batch of one row, which batch norm cannot
+    /// a run that goes on from a checkpoint takes the same steps, at the same learning rates. A last batch of one row, which batch norm cannot
     /// normalise, is left out; another row is left out in the next epoch.
     pub(crate) fn epoch(&mut self, epoch: u32) -> Outcome<Trained> {
         let begun = Instant::now();
-        let lr = self.options.lr * libm::pow(self.options.lr_decay, f64::from(epoch - 1));
-        let update = Update {
-            optimizer: network::optimizer(self.options),
-            learning_rate: lr,
-            regularisation: self.options.reg,
-        };
         let mut order = std::mem::take(&mut self.order);
         shuffle(self.options.seed, u64::from(epoch), &mut order);
-        let sums = self.steps(epoch, &order, &update);
+        let stepped = self.steps(epoch, &order);
         self.order = order;
-        let sums = match sums? {
-            Stepped::Done(sums) => sums,
+        let (sums, lr, activations) = match stepped? {
+            Stepped::Done { sums, lr, activations } => (sums, lr, activations),
             Stepped::Interrupted => return Ok(Trained::Interrupted),
             Stepped::Diverged(what) => return Ok(Trained::Diverged(what)),
         };
         let samples_per_s = sums.rows as f64 / begun.elapsed().as_secs_f64();
         let validation = self.evaluate(&self.validation)?;
-        Ok(Trained::Epoch(Epoch {
+        let train_acc = sums.correct as f64 / sums.rows as f64;
+        let measured = Epoch {
             epoch,
             train_loss: sums.loss(),
             val_loss: validation.loss,
-            train_acc: sums.correct as f64 / sums.rows as f64,
+            train_acc,
             val_acc: validation.accuracy(),
+            gap: train_acc - validation.accuracy(),
             lr,
             update_ratio: network::update_ratios(&self.net),
+            activations,
             samples_per_s,
             seconds: begun.elapsed().as_secs_f64(),
-        }))
+        };
+        self.best.offer(&measured, &self.net);
+        if let Some(live) = &mut self.live {
+            live.epoch(&measured);
+        }
+        Ok(Trained::Epoch(measured))
     }
 
-    /// Loss and accuracy on the test rows.
+    /// Whether the best epoch lies so far back that `--patience` is at its end.
+    pub(crate) fn is_stuck(&self, epoch: u32) -> bool {
+        let best = self.best.measured().map_or(0, |best| best.epoch);
+        self.options.patience.is_some_and(|patience| epoch >= best.saturating_add(patience))
+    }
+
+    /// Loss and accuracy on the test rows, with the weights of the best epoch.
     pub(crate) fn test(&self) -> Outcome<Evaluation> {
-        self.evaluate(&self.test)
+        match self.best.weights() {
+            Some(weights) => self.evaluator.evaluate(&|net| weights.restore(net), &self.test),
+            None => self.evaluate(&self.test),
+        }
     }
 
     fn evaluate(&self, rows: &Inputs) -> Outcome<Evaluation> {
         self.evaluator.evaluate(&|net| network::copy(&self.net, net), rows)
     }
 
-    fn steps(&mut self, epoch: u32, order: &[u32], update: &Update) -> Outcome<Stepped> {
+    /// The learning rate of an epoch's steps, without the warm-up: constant in an epoch.
+    fn learning_rate(&self, epoch: u32) -> f64 {
+        let Options { schedule, lr, lr_decay, decay_every, warm_up, epochs, .. } = *self.options;
+        let schedule = match schedule {
+            options::Schedule::Constant => Schedule::Constant,
+            options::Schedule::Step => Schedule::Step { factor: lr_decay, every: decay_every.into() },
+            options::Schedule::Exponential => Schedule::Exponential { factor: lr_decay },
+            options::Schedule::Inverse => Schedule::Inverse { decay: lr_decay },
+            options::Schedule::Cosine => Schedule::Cosine,
+        };
+        let (done, all) = ((epoch - 1).saturating_sub(warm_up), epochs.saturating_sub(warm_up));
+        lr * schedule.factor(done.into(), all.into())
+    }
+
+    fn steps(&mut self, epoch: u32, order: &[u32]) -> Outcome<Stepped> {
+        let mut update = Update {
+            optimizer: network::optimizer(self.options),
+            learning_rate: 0.0,
+            regularisation: self.options.reg,
+        };
+        let lr = self.learning_rate(epoch);
+        let rising = u64::from(self.options.warm_up) * order.len().div_ceil(self.rows) as u64;
+        let last_whole = order.len() / self.rows;
+        let mut seen = Vec::new();
         let normalises = network::normalises(self.net.layers());
         let mut progress = (!self.quiet).then(|| Progress::new(format!("epoch {epoch:>3}"), order.len()));
+        if let Some(live) = &mut self.live {
+            live.begin(epoch);
+        }
         let (mut sums, mut recent) = (Sums::default(), Sums::default());
-        for rows in order.chunks(self.rows) {
+        for (rows, number) in order.chunks(self.rows).zip(1..) {
             if normalises && rows.len() == 1 {
                 continue;
             }
-            let (allocations, report) = allocations::count(|| self.step(rows, update));
+            update.learning_rate = lr * warm_up(self.net.steps(), rising);
+            let (allocations, report) = allocations::count(|| self.step(rows, &update));
             self.allocations += allocations;
             self.steps += 1;
             let report = report.map_err(|error| Failure::failed(format!("training: {error}")))?;
@@ -208,13 +256,19 @@ impl<'a> Fit<'a> {
             if interrupt::asked() {
                 return Ok(Stepped::Interrupted);
             }
-            if let Some(progress) = &mut progress {
+            if number == last_whole {
+                // What the step has left in the arena: no further pass through the network.
+                seen = activations::measure(&self.net, self.rows)?;
+            }
+            if let Some(live) = &mut self.live {
+                live.step(sums.rows, order.len());
+            } else if let Some(progress) = &mut progress {
                 progress.set(sums.rows, || format!("loss {:.4}", sums.loss()));
             }
         }
         match self.exploded(recent.loss()) {
             Some(what) if recent.rows > 0 => Ok(Stepped::Diverged(what)),
-            _ => Ok(Stepped::Done(sums)),
+            _ => Ok(Stepped::Done { sums, lr: update.learning_rate, activations: seen }),
         }
     }
 
@@ -245,7 +299,12 @@ impl<'a> Fit<'a> {
 
 /// What came of an epoch's steps.
 enum Stepped {
-    Done(Sums),
+    Done {
+        sums: Sums,
+        /// The last step's learning rate.
+        lr: f64,
+        activations: Vec<Activations>,
+    },
     Interrupted,
     Diverged(String),
 }

@@ -1,9 +1,11 @@
 //! The program `slicewise`: trains, evaluates and predicts on real data.
 #![allow(clippy::std_instead_of_core, reason = "a program has std: one place to import from")]
 
+mod activations;
 mod allocations;
 mod apply;
 mod args;
+mod best;
 mod console;
 mod data;
 mod error;
@@ -13,10 +15,12 @@ mod files;
 mod fit;
 mod inputs;
 mod interrupt;
+mod live;
 mod metrics;
 mod model;
 mod network;
 mod options;
+mod pca;
 mod report;
 mod run;
 mod search;

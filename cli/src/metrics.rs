@@ -2,6 +2,7 @@
 
 use crate::data::{Shape, Splits};
 use crate::error::{Failure, Outcome};
+use crate::events::Activations;
 use crate::files::{self, json_line};
 use crate::options::Options;
 use serde::{Deserialize, Serialize};
@@ -94,11 +95,17 @@ pub(crate) struct Epoch {
     pub(crate) train_acc: f64,
     /// Share of right answers after the epoch.
     pub(crate) val_acc: f64,
-    /// Learning rate of the epoch.
+    /// `train_acc - val_acc`: large where the network overfits.
+    #[serde(default)]
+    pub(crate) gap: f64,
+    /// Learning rate of the epoch's last step.
     pub(crate) lr: f64,
     /// `||update|| / ||weights||` of each tensor in the epoch's last step.
     #[serde(with = "as_map")]
     pub(crate) update_ratio: Vec<(String, f64)>,
+    /// What came out of each nonlinearity in the epoch's last whole batch.
+    #[serde(default)]
+    pub(crate) activations: Vec<Activations>,
     /// Training rows in a second, validation not counted.
     pub(crate) samples_per_s: f64,
     /// The whole epoch's time.
@@ -108,6 +115,12 @@ pub(crate) struct Epoch {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Done {
+    /// The epoch whose weights were kept, and tested: that of the best validation accuracy.
+    #[serde(default)]
+    pub(crate) best_epoch: u32,
+    /// Whether `--patience` ended the run before its last epoch.
+    #[serde(default)]
+    pub(crate) stopped_early: bool,
     /// Cross-entropy on the test set.
     #[serde(with = "or_null")]
     pub(crate) test_loss: f64,
@@ -289,6 +302,7 @@ mod or_null {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::events::Histogram;
     use std::fs;
 
     /// A made-up run, for the tests of whatever shows one.
@@ -308,7 +322,14 @@ pub(crate) mod tests {
         Log {
             start,
             epochs: (1..=epochs).map(example_epoch).collect(),
-            done: Some(Done { test_loss: 0.07, test_acc: 0.98, seconds: 1.5, heap_allocations_in_steps: 0 }),
+            done: Some(Done {
+                best_epoch: epochs,
+                stopped_early: false,
+                test_loss: 0.07,
+                test_acc: 0.98,
+                seconds: 1.5,
+                heap_allocations_in_steps: 0,
+            }),
         }
     }
 
@@ -319,8 +340,21 @@ pub(crate) mod tests {
         let ratio = |tensor: &str, size: f64| {
             (tensor.to_string(), size * (1.0 + 0.2 * wobble(size)) * 0.95f64.powf(progress))
         };
+        // Tanh that saturates more from epoch to epoch.
+        let counts = [4.0 * progress, 10.0, 60.0, 10.0, 4.0 * progress].map(|count| count as u64).to_vec();
+        let activations = vec![Activations {
+            layer: "layers.2".into(),
+            mean: 0.02 * wobble(6.0),
+            std: 0.6,
+            zero_fraction: 0.0,
+            saturated_fraction: 0.1,
+            dead_fraction: 0.0,
+            histogram: Histogram { low: -1.0, high: 1.0, counts },
+        }];
         Epoch {
             epoch,
+            activations,
+            gap: 0.025 - 0.05 * (-progress / 3.0).exp(),
             train_loss: 1.9 * (-progress / 3.0).exp() + 0.02 + 0.004 * wobble(1.0),
             val_loss: 1.7 * (-progress / 3.0).exp() + 0.09 + 0.01 * wobble(2.0),
             train_acc: 1.0 - 0.4 * (-progress / 3.0).exp() - 0.002 * wobble(3.0).abs(),
@@ -355,9 +389,10 @@ pub(crate) mod tests {
         }
         assert_eq!((epoch["event"].as_str(), epoch["epoch"].as_u64()), (Some("epoch"), Some(1)));
         assert!(epoch["update_ratio"]["layers.0.weight"].is_f64());
+        assert!(epoch["activations"][0]["histogram"]["counts"].is_array());
         let done = value(Event::Done(log.done.unwrap()));
         assert_eq!(done["event"], "done");
-        assert_eq!(done["heap_allocations_in_steps"], 0);
+        assert_eq!((&done["heap_allocations_in_steps"], &done["best_epoch"]), (&0.into(), &1.into()));
         let predict =
             value(Event::Predict(Predict { index: 0, class: "3".into(), probabilities: vec![0.25, 0.75] }));
         assert_eq!(
@@ -381,6 +416,25 @@ pub(crate) mod tests {
         let directory = tempfile::tempdir().unwrap();
         let log = write(directory.path(), 30);
         assert_eq!(read(&directory.path().join(FILE)).unwrap(), log);
+    }
+
+    #[test]
+    fn a_file_from_before_the_activations_is_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = write(directory.path(), 2);
+        let path = directory.path().join(FILE);
+        let mut older = String::new();
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            let mut event: serde_json::Value = serde_json::from_str(line).unwrap();
+            for name in ["activations", "gap", "best_epoch", "stopped_early"] {
+                event.as_object_mut().unwrap().remove(name);
+            }
+            older += &format!("{event}\n");
+        }
+        fs::write(&path, older).unwrap();
+        let read = read(&path).unwrap();
+        assert_eq!((read.epochs.len(), read.epochs[1].val_acc), (2, log.epochs[1].val_acc));
+        assert_eq!((read.epochs[0].activations.len(), read.done.unwrap().best_epoch), (0, 0));
     }
 
     #[test]

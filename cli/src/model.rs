@@ -7,8 +7,12 @@
 //! | dense | `layers.{i}.weight` (outputs, inputs), `layers.{i}.bias` (outputs) |
 //! | batch norm | `layers.{i}.weight` (gamma), `.bias` (beta), `.running_mean`, `.running_var`, each (features) |
 //!
-//! `preprocess.mean` and `preprocess.scale` (features) turn a row into the network's input, `(x - mean) * scale`. A
-//! checkpoint has `optimizer.state` beside them, the update rule's memory in the trainer's own order.
+//! `preprocess.mean` and `preprocess.scale` (features) turn a row into the network's input, `(x - mean) * scale`. Where the
+//! description names principal components, `preprocess.basis` (components, features) has their directions, and the input is
+//! `basis ((x - mean) * scale)`, times `preprocess.whiten` (components) where they are whitened.
+//!
+//! A checkpoint has `optimizer.state` beside them, the update rule's memory in the trainer's own order, and the tensors
+//! of the best epoch so far as `best.layers.{i}...`.
 
 use crate::data::{Shape, Source};
 use crate::error::{Failure, Outcome};
@@ -28,6 +32,13 @@ pub(crate) const OPTIMIZER_STATE: &str = "optimizer.state";
 pub(crate) const MEAN: &str = "preprocess.mean";
 /// What each centred feature is multiplied by.
 pub(crate) const SCALE: &str = "preprocess.scale";
+
+/// The directions of the principal components.
+pub(crate) const BASIS: &str = "preprocess.basis";
+/// What each principal component is multiplied by.
+pub(crate) const WHITEN: &str = "preprocess.whiten";
+/// What stands before the names of the best epoch's tensors.
+pub(crate) const BEST: &str = "best.";
 
 /// The version of the description. A reader refuses a later one.
 const FORMAT: u32 = 1;
@@ -53,6 +64,9 @@ pub(crate) struct Description {
     pub(crate) data: Source,
     /// The label column of a CSV, by name.
     pub(crate) label: Option<String>,
+    /// The principal components that the layers see instead of the features.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) components: Option<Components>,
     /// In a checkpoint: how far the training is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) training: Option<Training>,
@@ -62,8 +76,18 @@ impl Description {
     /// The description of a model to use.
     pub(crate) fn new(layers: Vec<LayerSpec>, shape: Shape, classes: Vec<String>, options: &Options) -> Self {
         let (data, label) = (options.data.clone(), options.label.clone());
-        Self { format: FORMAT, layers, shape, classes, data, label, training: None }
+        let components = (options.pca.is_some() || options.whiten)
+            .then(|| Components { count: options.pca.unwrap_or(shape.features()), whiten: options.whiten });
+        Self { format: FORMAT, layers, shape, classes, data, label, components, training: None }
     }
+}
+
+/// Principal components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Components {
+    pub(crate) count: usize,
+    /// Each is divided by its standard deviation.
+    pub(crate) whiten: bool,
 }
 
 /// One layer. `serde` names the fields as they stand in the file.
@@ -107,6 +131,20 @@ pub(crate) struct Training {
     pub(crate) checksum: u32,
     /// The instructions the epochs ran with.
     pub(crate) level: String,
+    /// The best epoch so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) best: Option<BestEpoch>,
+}
+
+/// The epoch whose weights are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct BestEpoch {
+    /// From 1.
+    pub(crate) epoch: u32,
+    /// Validation accuracy.
+    pub(crate) val_acc: f64,
+    /// Validation loss, which decides between equal accuracies; the largest number where it is not finite.
+    pub(crate) val_loss: f64,
 }
 
 impl Model {
@@ -186,7 +224,12 @@ impl Description {
             .try_fold(1usize, |product, &size| product.checked_mul(size))
             .filter(|&features| features > 0)
             .ok_or("the description names an impossible image size")?;
-        let mut width = features;
+        if let Some(Components { count, .. }) = self.components
+            && !(1..=features).contains(&count)
+        {
+            return Err(format!("the description names {count} components of {features} features"));
+        }
+        let mut width = self.components.map_or(features, |components| components.count);
         for (index, layer) in self.layers.iter().enumerate() {
             let (wanted, outputs) = match *layer {
                 LayerSpec::Dense { inputs, outputs } => (inputs, outputs),
@@ -214,9 +257,22 @@ impl Description {
     fn expected(&self) -> Vec<(String, Vec<usize>)> {
         let features = self.shape.features();
         let mut expected = vec![(MEAN.to_string(), vec![features]), (SCALE.to_string(), vec![features])];
+        if let Some(Components { count, whiten }) = self.components {
+            expected.push((BASIS.to_string(), vec![count, features]));
+            expected.extend(whiten.then(|| (WHITEN.to_string(), vec![count])));
+        }
+        self.expect_layers("", &mut expected);
+        if self.training.as_ref().is_some_and(|training| training.best.is_some()) {
+            self.expect_layers(BEST, &mut expected);
+        }
+        expected
+    }
+
+    fn expect_layers(&self, prefix: &str, expected: &mut Vec<(String, Vec<usize>)>) {
         for (index, layer) in self.layers.iter().enumerate() {
-            let mut expect =
-                |role: &str, shape: &[usize]| expected.push((tensor_name(index, role), shape.to_vec()));
+            let mut expect = |role: &str, shape: &[usize]| {
+                expected.push((format!("{prefix}{}", tensor_name(index, role)), shape.to_vec()));
+            };
             match *layer {
                 LayerSpec::Dense { inputs, outputs } => {
                     expect("weight", &[outputs, inputs]);
@@ -230,7 +286,6 @@ impl Description {
                 _ => {}
             }
         }
-        expected
     }
 }
 
@@ -291,7 +346,13 @@ mod tests {
             first_loss: 0.1 + 0.2,
             checksum: 17,
             level: "avx2".into(),
+            best: Some(BestEpoch { epoch: 2, val_acc: 0.1 + 0.7, val_loss: 0.3 }),
         });
+        let best: Tensors = (model.tensors.iter())
+            .filter(|(name, _)| name.starts_with("layers."))
+            .map(|(name, tensor)| (format!("{BEST}{name}"), tensor.clone()))
+            .collect();
+        model.tensors.extend(best);
         model.tensors.insert(OPTIMIZER_STATE.into(), Tensor::vector(&[0.1, 0.2]));
         model
     }
@@ -330,6 +391,17 @@ mod tests {
     }
 
     #[test]
+    fn files_from_before_best_weights_and_components_are_read() {
+        let mut older = checkpoint();
+        older.tensors.retain(|name, _| !name.starts_with(BEST));
+        older.description.training.as_mut().unwrap().best = None;
+        let bytes = older.encode().unwrap();
+        let header = String::from_utf8_lossy(&bytes[8..2000]);
+        assert!(!header.contains("best") && !header.contains("components"), "{header}");
+        assert_eq!(Model::decode(&bytes).unwrap(), older);
+    }
+
+    #[test]
     fn a_model_is_no_checkpoint() {
         let directory = tempfile::tempdir().unwrap();
         let message = |directory: &Path| Model::read_checkpoint(directory).unwrap_err().to_string();
@@ -359,6 +431,18 @@ mod tests {
         assert_eq!(message, "the network has 2 outputs for 1 classes");
         let message = refused(|model| model.description.layers[2] = LayerSpec::Maxout { pieces: 2 });
         assert_eq!(message, "layer 2 takes 2 pieces of 3 units");
+        let components = |count| {
+            move |model: &mut Model| {
+                model.description.components = Some(Components { count, whiten: true });
+            }
+        };
+        assert_eq!(refused(components(3)), "the description names 3 components of 2 features");
+        assert_eq!(refused(components(1)), "layer 0 takes 2 values, 1 come from the layer before");
+        assert_eq!(refused(components(2)), "tensor preprocess.basis is missing, or its type is not f32");
+        let message = refused(|model| {
+            model.description.training = checkpoint().description.training;
+        });
+        assert_eq!(message, "tensor best.layers.0.weight is missing, or its type is not f32");
         let message = refused(|model| model.description.format = 2);
         assert!(message.starts_with("has the format 2"), "{message}");
         let huge = Shape { channels: usize::MAX, height: 2, width: 2 };

@@ -1,6 +1,5 @@
 //! Between the options, the trainer's layers and a model file's.
 
-use crate::data::Shape;
 use crate::error::{Failure, Outcome};
 use crate::model::{LayerSpec, Model, OPTIMIZER_STATE, tensor_name};
 use crate::options::{self, Norm, Options};
@@ -67,9 +66,9 @@ pub(crate) fn optimizer(options: &Options) -> Optimizer {
     }
 }
 
-/// The network in one line: `64-128-64-10, batch norm, relu`.
-pub(crate) fn summary(options: &Options, shape: Shape, classes: usize) -> String {
-    let widths = [shape.features()].into_iter().chain(options.hidden.0.iter().copied()).chain([classes]);
+/// The network in one line: `64-128-64-10, batch norm, relu`. `inputs` are what it sees of a row.
+pub(crate) fn summary(options: &Options, inputs: usize, classes: usize) -> String {
+    let widths = [inputs].into_iter().chain(options.hidden.0.iter().copied()).chain([classes]);
     let mut line = widths.map(|width| width.to_string()).collect::<Vec<_>>().join("-");
     if !options.hidden.0.is_empty() {
         if options.norm == Norm::Batch {
@@ -159,17 +158,53 @@ pub(crate) fn update_ratios(net: &Network<'_, f32>) -> Vec<(String, f64)> {
 /// The network's tensors as a model file holds them.
 pub(crate) fn export(net: &Network<'_, f32>) -> Tensors {
     places(net.layers())
-        .filter_map(|(index, layer, role, name)| {
-            let values = net.tensor(index, role)?;
-            let tensor = match (layer, role) {
-                (Layer::Dense { inputs, outputs }, Role::Weight) => {
-                    Tensor::transposed(values, *inputs, *outputs)
-                }
-                _ => Tensor::vector(values),
-            };
-            Some((name, tensor))
-        })
+        .filter_map(|(index, layer, role, name)| Some((name, tensor(layer, role, net.tensor(index, role)?))))
         .collect()
+}
+
+/// A tensor as a model file holds it.
+fn tensor(layer: &Layer, role: Role, values: &[f32]) -> Tensor {
+    match (layer, role) {
+        (Layer::Dense { inputs, outputs }, Role::Weight) => Tensor::transposed(values, *inputs, *outputs),
+        _ => Tensor::vector(values),
+    }
+}
+
+/// A network's tensors at one moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Snapshot(Vec<(usize, Role, Vec<f32>)>);
+
+impl Snapshot {
+    /// Those of a network, in the memory of the last ones.
+    pub(crate) fn take(&mut self, net: &Network<'_, f32>) {
+        let mut room = std::mem::take(&mut self.0).into_iter().map(|(.., values)| values);
+        let tensors = places(net.layers())
+            .filter_map(|(index, _, role, _)| Some((index, role, net.tensor(index, role)?)));
+        let tensors = tensors.map(|(index, role, values)| {
+            let mut to = room.next().unwrap_or_default();
+            to.clear();
+            to.extend_from_slice(values);
+            (index, role, to)
+        });
+        self.0 = tensors.collect();
+    }
+
+    /// Sets those of a network with the same layers.
+    pub(crate) fn restore(&self, net: &mut Network<'_, f32>) {
+        for (index, role, values) in &self.0 {
+            if let Some(to) = net.tensor_mut(*index, *role) {
+                to.copy_from_slice(values);
+            }
+        }
+    }
+
+    /// As a model file holds them.
+    pub(crate) fn export(&self, layers: &[Layer]) -> Tensors {
+        let named = |(index, role, values): &(usize, Role, Vec<f32>)| {
+            (tensor_name(*index, file_name(*role)), tensor(&layers[*index], *role, values))
+        };
+        self.0.iter().map(named).collect()
+    }
 }
 
 /// The update rule's memory.
@@ -181,10 +216,15 @@ pub(crate) fn export_state(net: &Network<'_, f32>, options: &Options) -> Tensor 
 
 /// Sets the tensors of a network with the model's layers.
 pub(crate) fn import(model: &Model, net: &mut Network<'_, f32>) {
+    import_prefixed(model, "", net);
+}
+
+/// As [`import`], from the tensors whose names begin with `prefix`.
+pub(crate) fn import_prefixed(model: &Model, prefix: &str, net: &mut Network<'_, f32>) {
     let layers = net.layers();
     for (index, layer, role, name) in places(layers) {
         let Some(to) = net.tensor_mut(index, role) else { continue };
-        let values = model.values(&name);
+        let values = model.values(&format!("{prefix}{name}"));
         // `Model::read` has compared every shape with its layer's.
         match (layer, role) {
             (Layer::Dense { inputs, outputs }, Role::Weight) => {

@@ -17,6 +17,12 @@ pub(crate) struct Options {
     pub(crate) center: Center,
     /// What the centred inputs are multiplied by.
     pub(crate) scale: Scale,
+    /// How many principal components are kept; all features as they are where there is none.
+    #[serde(default)]
+    pub(crate) pca: Option<usize>,
+    /// Whether each principal component is divided by its standard deviation.
+    #[serde(default)]
+    pub(crate) whiten: bool,
     /// Width of each hidden layer; none for a linear classifier.
     pub(crate) hidden: Widths,
     /// The nonlinearity of the hidden layers.
@@ -33,12 +39,24 @@ pub(crate) struct Options {
     pub(crate) lr: f64,
     /// Share of the last update that goes on (momentum and nesterov only).
     pub(crate) momentum: f64,
-    /// The learning rate's factor from one epoch to the next.
+    /// How the learning rate falls.
+    #[serde(default)]
+    pub(crate) schedule: Schedule,
+    /// The schedule's factor or decay; 1 where it has none.
     pub(crate) lr_decay: f64,
+    /// Epochs from one fall to the next, for the schedule `step`.
+    #[serde(default = "default_decay_every")]
+    pub(crate) decay_every: u32,
+    /// Epochs over which the learning rate rises at the beginning.
+    #[serde(default)]
+    pub(crate) warm_up: u32,
     /// The lambda of the penalty `0.5 lambda sum W^2`.
     pub(crate) reg: f64,
     /// Passes over the training set.
     pub(crate) epochs: u32,
+    /// Epochs without a better validation accuracy after which training stops; never where there is none.
+    #[serde(default)]
+    pub(crate) patience: Option<u32>,
     /// Rows in a step.
     pub(crate) batch: usize,
     /// Where the weights, the order of the rows and the dropped units come from.
@@ -110,6 +128,39 @@ impl Optimizer {
     pub(crate) fn has_momentum(self) -> bool {
         matches!(self, Self::Momentum | Self::Nesterov)
     }
+}
+
+/// How the learning rate falls from epoch to epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Schedule {
+    /// Not at all
+    Constant,
+    /// By a factor every few epochs
+    Step,
+    /// By a factor every epoch: what every run did before there was a choice
+    #[default]
+    Exponential,
+    /// 1 / (1 + decay t)
+    Inverse,
+    /// Half a cosine, down to 0 after the last epoch
+    Cosine,
+}
+
+impl Schedule {
+    /// The usual factor or decay; none where the schedule takes none.
+    pub(crate) fn default_decay(self) -> Option<f64> {
+        match self {
+            Self::Constant | Self::Cosine => None,
+            Self::Step | Self::Inverse => Some(0.5),
+            Self::Exponential => Some(0.8),
+        }
+    }
+}
+
+/// CS231n's rule of thumb for steps: half every five epochs.
+pub(crate) fn default_decay_every() -> u32 {
+    5
 }
 
 /// What is subtracted from the inputs, fitted on the training set.

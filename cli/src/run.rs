@@ -8,10 +8,11 @@ use crate::error::{Failure, Outcome};
 use crate::files;
 use crate::fit::Fit;
 use crate::metrics::{self, Done, Epoch, Event, Journal, Log, Start};
-use crate::model::{CHECKPOINT, Description, MODEL, Model, OPTIMIZER_STATE, Training};
+use crate::model::{BEST, CHECKPOINT, Description, MODEL, Model, OPTIMIZER_STATE, Training};
 use crate::network;
 use crate::options::Options;
 use crate::report;
+use crate::tensors::Tensors;
 use std::path::{Path, PathBuf};
 
 /// A run that is saved.
@@ -96,23 +97,30 @@ impl Run {
     }
 
     fn results(&self, fit: &Fit<'_>, options: &Options, splits: &Splits) -> Outcome<()> {
-        model(fit, options, splits).write(&self.directory.join(MODEL))?;
+        let weights = match fit.best.weights() {
+            Some(best) => best.export(fit.net.layers()),
+            None => network::export(&fit.net),
+        };
+        model(weights, fit, options, splits).write(&self.directory.join(MODEL))?;
         report::write(&self.directory, &self.log)
     }
 }
 
-/// The network as a file to use.
-fn model(fit: &Fit<'_>, options: &Options, splits: &Splits) -> Model {
-    let layers = network::describe(options, splits.train.features(), splits.classes.len());
+/// A network with these weights as a file to use.
+fn model(mut tensors: Tensors, fit: &Fit<'_>, options: &Options, splits: &Splits) -> Model {
+    let layers = network::describe(options, fit.preprocess.width(), splits.classes.len());
     let description = Description::new(layers, splits.train.shape, splits.classes.clone(), options);
-    let mut tensors = network::export(&fit.net);
     fit.preprocess.export(&mut tensors);
     Model { description, tensors }
 }
 
 /// The network as a file to go on training from.
 fn checkpoint(fit: &Fit<'_>, options: &Options, splits: &Splits, epoch: u32, checksum: u32) -> Model {
-    let mut model = model(fit, options, splits);
+    let mut model = model(network::export(&fit.net), fit, options, splits);
+    if let Some(best) = fit.best.weights() {
+        let named = best.export(fit.net.layers()).into_iter();
+        model.tensors.extend(named.map(|(name, tensor)| (format!("{BEST}{name}"), tensor)));
+    }
     model.tensors.insert(OPTIMIZER_STATE.into(), network::export_state(&fit.net, options));
     model.description.training = Some(Training {
         options: options.clone(),
@@ -121,6 +129,7 @@ fn checkpoint(fit: &Fit<'_>, options: &Options, splits: &Splits, epoch: u32, che
         first_loss: fit.first_loss,
         checksum,
         level: fit.net.level().name().into(),
+        best: fit.best.measured(),
     });
     model
 }

@@ -1,14 +1,16 @@
 //! `slicewise train`.
 
 use crate::args::TrainArgs;
+use crate::best::Best;
 use crate::console::Console;
 use crate::data::Splits;
 use crate::error::{Failure, Outcome};
 use crate::evaluate::{Evaluator, threads};
 use crate::fit::{Fit, Trained};
 use crate::inputs::Preprocess;
+use crate::live::Live;
 use crate::metrics::{Done, Epoch, Event, Start};
-use crate::model::{Model, Training};
+use crate::model::{BEST, Model, Training};
 use crate::network::{self, Memory};
 use crate::options::{LevelChoice, Options, name_of};
 use crate::report::{bytes, duration, thousands};
@@ -28,22 +30,26 @@ pub(crate) fn train(arguments: &TrainArgs) -> Outcome<()> {
         None => Plan::new(arguments)?,
     };
     let Plan { options, splits, level, checkpoint } = &plan;
-    let layers = network::layers(&network::describe(options, splits.train.features(), splits.classes.len()));
+    let preprocess = match checkpoint {
+        Some((model, _)) => Preprocess::of(model),
+        None => Preprocess::fit(*level, &splits.train, options)?,
+    };
+    let layers = network::layers(&network::describe(options, preprocess.width(), splits.classes.len()));
     let rows = options.batch.min(splits.train.len());
     if rows == 1 && network::normalises(&layers) {
         return Err(Failure::unusable("batch norm needs --batch 2 or more; or choose --norm none"));
     }
     let len = arena_len(&layers, rows);
     let mut memory = Memory::new(len)?;
-    let preprocess = match checkpoint {
-        Some((model, _)) => Preprocess::of(model),
-        None => Preprocess::fit(*level, &splits.train, options)?,
-    };
     let evaluator = Evaluator { layers: &layers, level: *level, threads: threads(arguments.machine.threads) };
     let net = bind(&layers, rows, *level, memory.slice(), options)?;
     let mut fit = Fit::new(net, evaluator, options, splits, &preprocess, rows)?;
     let mut epoch = 0;
     if let Some((model, training)) = checkpoint {
+        if let Some(measured) = training.best {
+            network::import_prefixed(model, BEST, &mut fit.net);
+            fit.best = Best::resumed(measured, &fit.net);
+        }
         network::import(model, &mut fit.net);
         network::import_state(model, &mut fit.net, options)?;
         fit.net.set_steps(training.steps);
@@ -55,7 +61,7 @@ pub(crate) fn train(arguments: &TrainArgs) -> Outcome<()> {
         params: network::parameters(&layers),
         arena_bytes: len * size_of::<f32>(),
         level: level.name().into(),
-        network: network::summary(options, splits.train.shape, splits.classes.len()),
+        network: network::summary(options, preprocess.width(), splits.classes.len()),
         matrices: network::matrices(&layers),
         data: splits.into(),
         options: options.clone(),
@@ -67,8 +73,13 @@ pub(crate) fn train(arguments: &TrainArgs) -> Outcome<()> {
         (None, None) => None,
     };
     console.result(&Event::Start(Box::new(start.clone())), || heading(&start, epoch))?;
+    if !arguments.plain && console.is_wide_terminal() {
+        fit.live = Some(Live::new(options.epochs, &start.matrices));
+    } else {
+        console.say(|| COLUMNS.into())?;
+    }
     let begun = Instant::now();
-    while epoch < options.epochs {
+    while epoch < options.epochs && !fit.is_stuck(epoch) {
         epoch += 1;
         let measured = match fit.epoch(epoch)? {
             Trained::Epoch(measured) => measured,
@@ -83,10 +94,16 @@ pub(crate) fn train(arguments: &TrainArgs) -> Outcome<()> {
         if let Some(run) = &mut run {
             run.epoch(&measured, &fit, options, splits)?;
         }
-        console.result(&Event::Epoch(measured.clone()), || line(&measured))?;
+        if fit.live.is_none() {
+            console.result(&Event::Epoch(measured.clone()), || line(&measured))?;
+        }
     }
     let test = fit.test()?;
+    // The last view stays on the screen.
+    fit.live = None;
     let done = Done {
+        best_epoch: fit.best.measured().map_or(epoch, |best| best.epoch),
+        stopped_early: epoch < options.epochs,
         test_loss: test.loss,
         test_acc: test.accuracy(),
         seconds: begun.elapsed().as_secs_f64(),
@@ -127,6 +144,7 @@ impl Plan {
         if let Some(epochs) = arguments.epochs {
             options.epochs = epochs;
         }
+        options.patience = arguments.patience.or(options.patience);
         if options.epochs < training.epoch {
             let message = format!("{} epochs are done already: --epochs must not be less", training.epoch);
             return Err(Failure::unusable(message).at(directory.display()));
@@ -195,17 +213,22 @@ fn heading(start: &Start, epoch: u32) -> String {
     );
     let options = &start.options;
     text += &format!(
-        "{}, learning rate {}, batches of {}, seed {}",
+        "{}, learning rate {} ({}), batches of {}, seed {}",
         name_of(&options.optimizer),
         options.lr,
+        name_of(&options.schedule),
         options.batch,
         options.seed
     );
     if epoch > 0 {
         text += &format!("; going on after epoch {epoch}");
     }
-    text + "\n\n        training           validation\nepoch   loss     accuracy  loss     accuracy      rows/s"
+    text + "\n"
 }
+
+/// Above the lines of the epochs.
+const COLUMNS: &str =
+    "        training           validation\nepoch   loss     accuracy  loss     accuracy      rows/s";
 
 fn line(epoch: &Epoch) -> String {
     format!(
@@ -222,9 +245,11 @@ fn line(epoch: &Epoch) -> String {
 fn ending(console: Console, done: &Done, fit: &Fit<'_>, run: Option<&Run>) -> String {
     let accuracy = console.bold(&format!("test accuracy {:.4}", done.test_acc));
     let (seconds, steps) = (duration(done.seconds), thousands(fit.steps as usize));
+    let stopped = if done.stopped_early { "stopped early, " } else { "" };
     let mut text = format!(
-        "\n{accuracy}, loss {:.4}; {seconds}, {} heap allocations in {steps} steps",
-        done.test_loss, done.heap_allocations_in_steps
+        "\n{accuracy}, loss {:.4}, with the weights of epoch {}\n\
+         {stopped}{seconds}, {} heap allocations in {steps} steps",
+        done.test_loss, done.best_epoch, done.heap_allocations_in_steps
     );
     if let Some(run) = run {
         text += &format!("\nsaved in {}; see report.html", run.directory().display());

@@ -5,8 +5,13 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use rand_pcg::Pcg64;
 use slicewise::batches::{gather, shuffle};
-use slicewise::preprocess::{Center, Images, Scale, Values, apply, fit};
-use slicewise::{Init, Layer, Level, Network, Optimizer, Update, arena_len};
+use slicewise::monitor::statistics;
+use slicewise::preprocess::{
+    Center, Images, Scale, Values, add_covariance, apply, covariance_scratch_len, fit, project,
+    project_scratch_len, whitening,
+};
+use slicewise::schedule::{Schedule, warm_up};
+use slicewise::{Activation, Init, Layer, Level, Network, Optimizer, Update, arena_len};
 use std::alloc::System;
 
 struct Counting;
@@ -63,15 +68,23 @@ fn nothing_is_allocated() {
         let (mut mean, mut scale, mut images) = (vec![0.0; 64], vec![0.0; 64], vec![0.0f32; 100 * 64]);
         let (mut order, mut batch, mut batch_labels) = (vec![0; 100], vec![0.0; 32 * 64], vec![0; 32]);
         let mut probabilities = vec![0.0; 100 * 10];
+        let mut covariance = vec![0.0; 64 * 64];
+        let mut scratch = vec![0.0; covariance_scratch_len(64, 100).max(project_scratch_len(100, 64, 3))];
+        let (mut factors, mut projected) = ([0.0; 3], vec![0.0; 100 * 3]);
         let (count, ()) = allocations(|| {
             let shape = Images { n: 100, channels: 1, spatial: 64 };
             fit(level, shape, Values::U8(&pixels), Center::Feature, Scale::Std, &mut mean, &mut scale)
                 .unwrap();
             apply(level, Values::U8(&pixels), &mean, &scale, &mut images).unwrap();
+            add_covariance(level, 64, 100, &images, &mut covariance, &mut scratch).unwrap();
+            whitening(&[1.0, 0.5, 0.1], 1e-5, &mut factors).unwrap();
+            let (basis, factors) = (&covariance[..3 * 64], factors.map(|factor| factor as f32));
+            project(level, 64, &images, basis, Some(&factors), &mut projected, &mut scratch).unwrap();
             let mut net = Network::bind(NET, 32, level, &mut arena).unwrap();
             net.initialise(Init::Auto, &mut Pcg64::new(1, 1)).unwrap();
             for optimizer in [Optimizer::Sgd, Optimizer::momentum(), Optimizer::adam()] {
-                let update = Update { optimizer, learning_rate: 1e-3, regularisation: 1e-4 };
+                let learning_rate = 1e-3 * Schedule::Cosine.factor(1, 10) * warm_up(3, 10);
+                let update = Update { optimizer, learning_rate, regularisation: 1e-4 };
                 shuffle(1, 1, &mut order);
                 for rows in order.chunks(32) {
                     let (batch, labels_of) = (&mut batch[..rows.len() * 64], &mut batch_labels[..rows.len()]);
@@ -80,6 +93,7 @@ fn nothing_is_allocated() {
                     net.step(batch, labels_of, &update).unwrap();
                 }
             }
+            statistics(level, Activation::Relu, 48, net.outputs(2, 4).unwrap()).unwrap();
             net.evaluate(&images, &labels).unwrap();
             net.predict(&images, &mut probabilities).unwrap();
         });

@@ -3,8 +3,8 @@
 use crate::data::Source;
 use crate::error::{Failure, Outcome};
 use crate::options::{
-    Activation, Center, Init, LevelChoice, Norm, Optimizer, Options, Scale, Widths, below_one, not_negative,
-    positive, up_to_one,
+    Activation, Center, Init, LevelChoice, Norm, Optimizer, Options, Scale, Schedule, Widths, below_one,
+    default_decay_every, not_negative, positive, up_to_one,
 };
 use clap::Args;
 
@@ -12,8 +12,8 @@ use clap::Args;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Data")]
 pub(crate) struct DataArgs {
-    /// Data set: digits, spiral, idx:DIR (MNIST's files), cifar10:DIR (binary version) or csv:FILE
-    /// [default: digits]
+    /// Data set: digits, spiral, idx:DIR (MNIST's files), cifar10:DIR (binary version), csv:FILE or npz:FILE
+    /// (NumPy's arrays x and y) [default: digits]
     #[arg(long, value_name = "SOURCE")]
     pub(crate) data: Option<Source>,
     /// Column of the labels in csv:FILE [default: the last]
@@ -26,6 +26,12 @@ pub(crate) struct DataArgs {
     /// otherwise std]
     #[arg(long, value_name = "std|none|FACTOR")]
     pub(crate) scale: Option<Scale>,
+    /// Keep the first K principal components of the centred and scaled inputs [default: all features as they are]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) pca: Option<u32>,
+    /// Divide each principal component by its standard deviation
+    #[arg(long)]
+    pub(crate) whiten: bool,
 }
 
 impl DataArgs {
@@ -85,9 +91,21 @@ pub(crate) struct RuleArgs {
     /// Share of the last update that goes on, for momentum and nesterov [default: 0.9]
     #[arg(long, value_name = "SHARE", value_parser = below_one, allow_negative_numbers = true)]
     pub(crate) momentum: Option<f64>,
-    /// Factor of the learning rate from one epoch to the next: 0.8 suits 10 to 20 epochs [default: 0.8]
+    /// How the learning rate falls: constant, step, exponential, inverse (1 / (1 + decay t)) or cosine
+    /// [default: exponential]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "NAME")]
+    pub(crate) schedule: Option<Schedule>,
+    /// Factor of the learning rate from one epoch to the next (exponential) or every few epochs (step), or the decay of
+    /// inverse [default: 0.8 for exponential, which suits 10 to 20 epochs, otherwise 0.5]
     #[arg(long, value_name = "FACTOR", value_parser = up_to_one, allow_negative_numbers = true)]
     pub(crate) lr_decay: Option<f64>,
+    /// Epochs from one fall of the learning rate to the next, for step [default: 5]
+    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) decay_every: Option<u32>,
+    /// Let the learning rate rise from step to step over so many epochs at the beginning; its fall begins then
+    /// [default: 0]
+    #[arg(long, value_name = "EPOCHS")]
+    pub(crate) warm_up: Option<u32>,
     /// Rows in a step [default: 32 below 10,000 training rows, otherwise 128]
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) batch: Option<u32>,
@@ -128,11 +146,33 @@ pub(crate) fn options(
     if rule.momentum.is_some() && !optimizer.has_momentum() {
         return Err(Failure::unusable("--momentum goes with --optimizer momentum or nesterov only"));
     }
+    let schedule = rule.schedule.unwrap_or_default();
+    if rule.lr_decay.is_some() && schedule.default_decay().is_none() {
+        return Err(Failure::unusable("--lr-decay goes with --schedule exponential, step or inverse only"));
+    }
+    if rule.decay_every.is_some() && schedule != Schedule::Step {
+        return Err(Failure::unusable("--decay-every goes with --schedule step only"));
+    }
+    let epochs = epochs.unwrap_or(20);
+    let warm_up = rule.warm_up.unwrap_or(0);
+    if warm_up > epochs {
+        return Err(Failure::unusable(format!(
+            "--warm-up {warm_up} is longer than the {epochs} epochs of the whole training"
+        )));
+    }
+    // Principal components are those of a covariance: every feature's mean has to be 0.
+    let projects = data.pca.is_some() || data.whiten;
+    if projects && data.center.is_some_and(|center| center != Center::Image) {
+        return Err(Failure::unusable("--pca and --whiten need --center image, which is their default"));
+    }
+    let default_center = if channels > 1 && !projects { Center::Channel } else { Center::Image };
     let default_scale = source.unit().map_or(Scale::Std, Scale::Factor);
     Ok(Options {
         label: data.label.clone(),
-        center: data.center.unwrap_or(if channels > 1 { Center::Channel } else { Center::Image }),
+        center: data.center.unwrap_or(default_center),
         scale: data.scale.unwrap_or(default_scale),
+        pca: data.pca.map(|components| components as usize),
+        whiten: data.whiten,
         hidden: widths.hidden.clone().unwrap_or(Widths(vec![256, 128])),
         activation: units.activation.unwrap_or(Activation::Relu),
         norm: units.norm.unwrap_or(Norm::Batch),
@@ -141,9 +181,13 @@ pub(crate) fn options(
         optimizer,
         lr: rates.lr.unwrap_or(optimizer.default_lr()),
         momentum: if optimizer.has_momentum() { rule.momentum.unwrap_or(0.9) } else { 0.0 },
-        lr_decay: rule.lr_decay.unwrap_or(0.8),
+        schedule,
+        lr_decay: rule.lr_decay.or(schedule.default_decay()).unwrap_or(1.0),
+        decay_every: rule.decay_every.unwrap_or(default_decay_every()),
+        warm_up,
         reg: rates.reg.unwrap_or(1e-4),
-        epochs: epochs.unwrap_or(20),
+        epochs,
+        patience: None,
         batch: rule.batch.map_or(if training_rows < 10_000 { 32 } else { 128 }, |batch| batch as usize),
         seed: rule.seed.unwrap_or(1),
         data: source,

@@ -50,17 +50,24 @@ pub(crate) struct TrainArgs {
     /// Passes over the training set [default: 20]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000), help_heading = "Training")]
     pub(crate) epochs: Option<u32>,
+    /// Stop after so many epochs without a better validation accuracy [default: never]
+    #[arg(long, value_name = "EPOCHS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Training")]
+    pub(crate) patience: Option<u32>,
 
-    /// Save the model, the measurements, a report and a checkpoint here after every epoch
+    /// Save the model (the weights of the best epoch so far), the measurements, a report and a checkpoint here after every
+    /// epoch
     #[arg(long, value_name = "DIR", help_heading = "Run")]
     pub(crate) out: Option<PathBuf>,
     /// Go on with the run that was saved here, to the same bits as without the break; its options hold, and
-    /// --epochs may name more
+    /// --epochs and --patience may name more
     #[arg(long, value_name = "DIR", help_heading = "Run", conflicts_with_all = [
-        "out", "label", "center", "scale", "hidden", "activation", "norm", "init", "dropout", "optimizer", "lr",
-        "momentum", "lr_decay", "reg", "batch", "seed",
+        "out", "label", "center", "scale", "pca", "whiten", "hidden", "activation", "norm", "init", "dropout",
+        "optimizer", "lr", "momentum", "schedule", "lr_decay", "decay_every", "warm_up", "reg", "batch", "seed",
     ])]
     pub(crate) resume: Option<PathBuf>,
+    /// A line for each epoch, also on a terminal, where a picture of the training is redrawn otherwise
+    #[arg(long, help_heading = "Run")]
+    pub(crate) plain: bool,
     #[command(flatten)]
     pub(crate) machine: MachineArgs,
 }
@@ -129,7 +136,8 @@ impl TrainArgs {
     /// and `channels` its pictures' colours.
     pub(crate) fn options(&self, training_rows: usize, channels: usize) -> Outcome<Options> {
         let Self { data, widths, units, rates, rule, epochs, .. } = self;
-        options(data, widths, units, rates, rule, *epochs, training_rows, channels)
+        let options = options(data, widths, units, rates, rule, *epochs, training_rows, channels)?;
+        Ok(Options { patience: self.patience, ..options })
     }
 }
 
@@ -150,7 +158,7 @@ fn one_line(rendered: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::options::{Activation, Center, Init, Norm, Optimizer, Scale, Widths};
+    use crate::options::{Activation, Center, Init, Norm, Optimizer, Scale, Schedule, Widths};
 
     pub(crate) fn train(line: &str) -> Result<Box<TrainArgs>, String> {
         match Arguments::try_parse_from(["slicewise", "train"].into_iter().chain(line.split_whitespace())) {
@@ -181,9 +189,9 @@ pub(crate) mod tests {
 
     #[test]
     fn every_option_is_read() {
-        let line = "--data csv:a.csv --label y --center none --scale 1/4 --hidden 256,128 --activation leaky-relu \
+        let line = "--data csv:a.csv --label y --center image --scale 1/4 --pca 9 --whiten --hidden 256,128 --activation leaky-relu \
              --norm none --init normal:0.01 --dropout 0.5 --optimizer nesterov --lr 1e-2 --momentum 0.8 \
-             --lr-decay 0.9 --reg 0 --epochs 3 --batch 7 --seed 18446744073709551615 --out d --threads 2 \
+             --schedule step --lr-decay 0.9 --decay-every 2 --warm-up 1 --patience 4 --reg 0 --epochs 3 --batch 7 --seed 18446744073709551615 --out d --threads 2 \
              --level portable --json";
         let arguments = train(line).unwrap();
         assert_eq!((arguments.machine.threads, arguments.machine.json), (Some(2), true));
@@ -193,8 +201,10 @@ pub(crate) mod tests {
             Options {
                 data: Source::Csv("a.csv".into()),
                 label: Some("y".into()),
-                center: Center::None,
+                center: Center::Image,
                 scale: Scale::Factor(0.25),
+                pca: Some(9),
+                whiten: true,
                 hidden: Widths(vec![256, 128]),
                 activation: Activation::LeakyRelu,
                 norm: Norm::None,
@@ -203,9 +213,13 @@ pub(crate) mod tests {
                 optimizer: Optimizer::Nesterov,
                 lr: 0.01,
                 momentum: 0.8,
+                schedule: Schedule::Step,
                 lr_decay: 0.9,
+                decay_every: 2,
+                warm_up: 1,
                 reg: 0.0,
                 epochs: 3,
+                patience: Some(4),
                 batch: 7,
                 seed: u64::MAX,
             }
@@ -234,8 +248,41 @@ pub(crate) mod tests {
             let message = train(line).unwrap_err();
             assert!(message.starts_with(expected), "{line}: {message}");
         }
-        let failure = train("--optimizer adam --momentum 0.5").unwrap().options(1, 1).unwrap_err();
-        assert!(failure.to_string().starts_with("--momentum goes with"), "{failure}");
+        for (line, expected) in [
+            ("--optimizer adam --momentum 0.5", "--momentum goes with"),
+            ("--schedule cosine --lr-decay 0.5", "--lr-decay goes with"),
+            ("--decay-every 3", "--decay-every goes with"),
+            ("--warm-up 3 --epochs 2", "--warm-up 3 is longer than"),
+            ("--pca 3 --center none", "--pca and --whiten need --center image"),
+            ("--whiten --center channel", "--pca and --whiten need --center image"),
+        ] {
+            let failure = train(line).unwrap().options(1, 1).unwrap_err();
+            assert!(failure.to_string().starts_with(expected), "{line}: {failure}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_has_its_own_decay() {
+        for (line, schedule, decay) in [
+            ("", Schedule::Exponential, 0.8),
+            ("--schedule step", Schedule::Step, 0.5),
+            ("--schedule inverse --lr-decay 0.1", Schedule::Inverse, 0.1),
+            ("--schedule cosine", Schedule::Cosine, 1.0),
+        ] {
+            let options = train(line).unwrap().options(100, 1).unwrap();
+            assert_eq!((options.schedule, options.lr_decay), (schedule, decay), "{line}");
+        }
+    }
+
+    /// What a checkpoint of the time before these options holds.
+    #[test]
+    fn older_options_are_read() {
+        let options = train("").unwrap().options(100, 1).unwrap();
+        let mut older = serde_json::to_value(&options).unwrap();
+        for name in ["schedule", "decay_every", "warm_up", "patience", "pca", "whiten"] {
+            assert!(older.as_object_mut().unwrap().remove(name).is_some(), "{name}");
+        }
+        assert_eq!(serde_json::from_value::<Options>(older).unwrap(), options);
     }
 
     #[test]

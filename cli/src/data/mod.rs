@@ -5,6 +5,7 @@ mod csv;
 mod digits;
 mod gzip;
 mod idx;
+mod npz;
 mod spiral;
 mod split;
 
@@ -24,6 +25,8 @@ pub(crate) enum Source {
     Cifar10(PathBuf),
     /// A table of numbers with a label in each row.
     Csv(PathBuf),
+    /// NumPy's arrays x and y.
+    Npz(PathBuf),
     /// Three interleaved spirals in the plane.
     Spiral,
 }
@@ -47,7 +50,8 @@ impl FromStr for Source {
             "idx" => Ok(Self::Idx(place("DIR")?)),
             "cifar10" => Ok(Self::Cifar10(place("DIR")?)),
             "csv" => Ok(Self::Csv(place("FILE")?)),
-            _ => Err("choose digits, spiral, idx:DIR, cifar10:DIR or csv:FILE".into()),
+            "npz" => Ok(Self::Npz(place("FILE")?)),
+            _ => Err("choose digits, spiral, idx:DIR, cifar10:DIR, csv:FILE or npz:FILE".into()),
         }
     }
 }
@@ -60,6 +64,7 @@ impl fmt::Display for Source {
             Self::Idx(path) => write!(f, "idx:{}", path.display()),
             Self::Cifar10(path) => write!(f, "cifar10:{}", path.display()),
             Self::Csv(path) => write!(f, "csv:{}", path.display()),
+            Self::Npz(path) => write!(f, "npz:{}", path.display()),
         }
     }
 }
@@ -75,6 +80,7 @@ impl Source {
             Self::Idx(directory) => idx::load(directory),
             Self::Cifar10(directory) => cifar10::load(directory),
             Self::Csv(file) => csv::load(file, label),
+            Self::Npz(file) => npz::load(file),
             Self::Spiral => Ok(spiral::make()),
         }?;
         debug_assert!(splits.parts().iter().all(|(_, part)| part.is_consistent(splits.classes.len())));
@@ -96,7 +102,7 @@ impl Source {
         match self {
             Self::Digits => Some(1.0 / 16.0),
             Self::Idx(_) | Self::Cifar10(_) => Some(1.0 / 255.0),
-            Self::Csv(_) | Self::Spiral => None,
+            Self::Csv(_) | Self::Npz(_) | Self::Spiral => None,
         }
     }
 }
@@ -281,7 +287,7 @@ mod tests {
 
     #[test]
     fn sources_read_what_they_write() {
-        for text in ["digits", "spiral", "idx:a/b", "cifar10:c:d", "csv:e.csv"] {
+        for text in ["digits", "spiral", "idx:a/b", "cifar10:c:d", "csv:e.csv", "npz:f.npz"] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
     }

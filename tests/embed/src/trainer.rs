@@ -6,8 +6,13 @@ use core::hint::black_box;
 use rand_pcg::Pcg64;
 use slicewise::batches::{gather, shuffle};
 use slicewise::kernels::{Element, Level};
-use slicewise::preprocess::{Center, Images, Scale, Values, apply, fit};
-use slicewise::{Error, Init, Layer, Network, Optimizer, Role, Update, arena_len, inference_arena_len};
+use slicewise::monitor::statistics;
+use slicewise::preprocess::{
+    Center, Images, Scale, Values, add_covariance, apply, covariance_scratch_len, fit, project,
+    project_scratch_len, whitening,
+};
+use slicewise::schedule::{Schedule, warm_up};
+use slicewise::{Activation, Error, Init, Layer, Network, Optimizer, Role, Update, arena_len, inference_arena_len};
 
 use crate::{hide, say};
 
@@ -38,6 +43,22 @@ pub fn run<T: Element>(level: Level) -> bool {
     wrong.is_none()
 }
 
+/// The centred corners' covariance is the identity, and a basis that swaps the two features swaps them.
+fn rotates<T: Element>(level: Level, x: &[T]) -> Result<bool, Error> {
+    const SCRATCH: usize = covariance_scratch_len(2, BATCH) + project_scratch_len(BATCH, 2, 2);
+    let (mut covariance, mut scratch) = ([T::default(); 4], [T::default(); SCRATCH]);
+    let (covariance, scratch) = (hide(&mut covariance), hide(&mut scratch));
+    add_covariance(level, black_box(2), BATCH, x, covariance, scratch)?;
+    let (one, mut factors) = (T::from(1), [0.0; 2]);
+    let factors = hide(&mut factors);
+    whitening(&[1.0, 1.0], black_box(0.0), factors)?;
+    let (basis, mut y) = ([T::default(), one, one, T::default()], [T::default(); 2 * BATCH]);
+    let (whiten, y) = ([T::from_f64(1.0); 2], hide(&mut y));
+    project(level, black_box(2), x, &basis, Some(&whiten), y, scratch)?;
+    let swapped = x.as_chunks::<2>().0.iter().zip(y.as_chunks::<2>().0).all(|([a, b], y)| *y == [*b, *a]);
+    Ok(swapped && covariance.first() == covariance.last() && factors.iter().all(|factor| *factor == 1.0))
+}
+
 fn train<T: Element>(level: Level) -> Result<bool, Error> {
     let level = black_box(level);
     let (mut corners, mut labels) = ([0u8, 0, 0, 1, 1, 0, 1, 1], [0u32, 1, 1, 0]);
@@ -49,12 +70,16 @@ fn train<T: Element>(level: Level) -> Result<bool, Error> {
     fit(level, images, Values::U8(corners), center, factor, mean, scale)?;
     apply(level, Values::U8(corners), mean, scale, inputs)?;
 
+    if !rotates(level, inputs)? {
+        return Ok(false);
+    }
+
     let net = black_box(NET);
     let mut arena = [T::default(); arena_len(NET, BATCH)];
     let mut network = Network::bind(net, black_box(BATCH), level, hide(&mut arena))?;
     network.set_seed(black_box(1));
     network.initialise(black_box(Init::Auto), &mut Pcg64::new(black_box(1), 1))?;
-    let update = black_box(Update {
+    let mut update = black_box(Update {
         optimizer: Optimizer::Momentum { momentum: 0.9 },
         learning_rate: 0.05,
         regularisation: 1e-4,
@@ -65,7 +90,13 @@ fn train<T: Element>(level: Level) -> Result<bool, Error> {
         shuffle(1, epoch, order);
         gather(inputs, images.spatial, order, batch)?;
         gather(labels, 1, order, batch_labels)?;
+        update.learning_rate =
+            0.05 * black_box(Schedule::Cosine).factor(epoch, 400) * warm_up(network.steps(), black_box(10));
         network.step(batch, batch_labels, &update)?;
+    }
+    let outputs = network.outputs(black_box(2), BATCH).unwrap_or_default();
+    if statistics(level, black_box(Activation::Tanh), 32, outputs)?.std <= 0.0 {
+        return Ok(false);
     }
     let right = network.evaluate(inputs, labels)?.correct == BATCH;
 

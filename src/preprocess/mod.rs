@@ -1,7 +1,8 @@
 //! Preprocessing: fitted on the training split, stored with the model, applied to whatever the network sees.
 //!
-//! Whatever the choice, it comes to one mean and one factor a feature: `y = (x - mean) * scale`. For images the default is
-//! to centre only (CS231n, "Data Preprocessing").
+//! Centring and scaling come to one mean and one factor a feature, whatever the choice: `y = (x - mean) * scale`. For images
+//! the default is to centre only (CS231n, "Data Preprocessing"). What is centred can be projected onto its principal components,
+//! and whitened: [`add_covariance`], [`project`], [`whitening`].
 //!
 //! ```
 //! use slicewise::preprocess::{Center, Images, Scale, Values, apply, fit};
@@ -18,10 +19,16 @@
 //! # Ok::<(), slicewise::Error>(())
 //! ```
 
+mod components;
+
 use crate::Error;
 use crate::error::expect_len;
 use crate::kernels::{
     Channels, Element, Level, center_and_scale_in_place, center_u8, mean_and_std, mean_and_std_u8,
+};
+
+pub use components::{
+    WHITENING_EPSILON, add_covariance, covariance_scratch_len, project, project_scratch_len, whitening,
 };
 
 /// The shape of a data set: `n` images of `channels` planes of `spatial` values. Rows of features are images of one channel.
