@@ -58,6 +58,7 @@ impl Schedule {
             Self::Exponential { factor } => power(factor, t),
             Self::Inverse { decay } => 1.0 / (1.0 + decay * t as f64),
             Self::Cosine if t >= total => 0.0,
+            Self::Cosine if t == 0 => 1.0,
             // (1 + cos x) / 2 = sin^2((pi - x) / 2), which keeps its digits near the end.
             Self::Cosine => {
                 let sine = sine_of_quarter_turn((total - t) as f64 / total as f64);

@@ -123,11 +123,15 @@ impl View {
         let done = f64::from(self.epoch.saturating_sub(1)) + self.share;
         let mut text = format!("epoch {:>4}/{}  ", self.epoch, self.epochs);
         let mut tail = format!("  {:>3.0}%", 100.0 * done / f64::from(self.epochs));
-        if let Some(left) = self.left() {
-            tail += &format!("  {} left", duration(left));
-        }
-        if let Some(last) = self.log.last() {
-            tail += &format!("  lr {:.1e}  {} rows/s", last.lr, thousands(last.samples_per_s as usize));
+        let left = self.left().map(|left| format!("  {} left", duration(left)));
+        let last = self.log.last();
+        let lr = last.map(|last| format!("  lr {:.1e}", last.lr));
+        let speed = last.map(|last| format!("  {} rows/s", thousands(last.samples_per_s as usize)));
+        for part in [left, lr, speed].into_iter().flatten() {
+            // The bar wants a few columns too.
+            if text.chars().count() + tail.chars().count() + part.chars().count() + 10 <= width {
+                tail += &part;
+            }
         }
         let room = width.saturating_sub(text.chars().count() + tail.chars().count() + 1).min(30);
         let full = (room as f64 * done / f64::from(self.epochs)) as usize;
@@ -199,7 +203,7 @@ fn spark(values: &[f64], room: usize, logarithmic: bool) -> String {
         .map(|cell| {
             let share = &values[cell * values.len() / cells..(cell + 1) * values.len() / cells];
             let mean = share.iter().sum::<f64>() / share.len() as f64;
-            if logarithmic { mean.max(1e-30).ln() } else { mean }
+            if logarithmic && mean.is_finite() { mean.max(1e-30).ln() } else { mean }
         })
         .collect();
     let finite = || means.iter().copied().filter(|mean| mean.is_finite());

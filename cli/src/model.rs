@@ -396,7 +396,7 @@ mod tests {
         older.tensors.retain(|name, _| !name.starts_with(BEST));
         older.description.training.as_mut().unwrap().best = None;
         let bytes = older.encode().unwrap();
-        let header = String::from_utf8_lossy(&bytes[8..2000]);
+        let header = String::from_utf8_lossy(&bytes[8..]);
         assert!(!header.contains("best") && !header.contains("components"), "{header}");
         assert_eq!(Model::decode(&bytes).unwrap(), older);
     }

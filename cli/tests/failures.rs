@@ -76,6 +76,17 @@ fn damaged_tables() {
 }
 
 #[test]
+fn damaged_archives() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("t.npz");
+    let source = format!("npz:{}", argument(&file));
+    fs::write(&file, b"PK\x03\x04 and no more").unwrap();
+    assert!(refused(&source).contains("t.npz: is no .npz file"));
+    fs::remove_file(&file).unwrap();
+    assert!(refused(&source).ends_with("t.npz: no such file or directory"));
+}
+
+#[test]
 fn a_model_that_does_not_fit_the_data() {
     let directory = tempfile::tempdir().unwrap();
     let out = argument(&directory.path().join("run"));

@@ -1,9 +1,10 @@
-"""A model.safetensors in Python: `safetensors.numpy` reads it, a NumPy forward pass uses it.
+"""A model.safetensors in Python: `safetensors.numpy` reads it, a NumPy forward pass uses it. And NumPy's .npz in slicewise.
 
     load_in_python.py PROGRAM DIGITS WORK
 
 Trains PROGRAM on the digits of DIGITS, as a table in WORK, with several networks, and compares classes and
-probabilities with `PROGRAM predict`.
+probabilities with `PROGRAM predict`. Then the same digits as NumPy's archives, stored and compressed, in several types: the
+same figures must come out of them as out of the table.
 """
 
 import gzip
@@ -24,6 +25,8 @@ NETWORKS = {
     "sigmoid": ["--hidden", "32", "--activation", "sigmoid", "--optimizer", "adam"],
     "maxout": ["--hidden", "24", "--activation", "maxout", "--norm", "none", "--lr", "0.01"],
     "linear": ["--hidden", "none"],
+    "pca": ["--hidden", "32", "--pca", "20", "--schedule", "cosine", "--warm-up", "1"],
+    "whiten": ["--hidden", "32", "--pca", "30", "--whiten", "--schedule", "step"],
 }
 
 
@@ -42,6 +45,9 @@ def forward(path, x):
     with safe_open(path, framework="numpy") as file:
         model = json.loads(file.metadata()["slicewise"])
     x = (x - tensors["preprocess.mean"]) * tensors["preprocess.scale"]
+    if "preprocess.basis" in tensors:
+        x = x @ tensors["preprocess.basis"].T
+        x = x * tensors.get("preprocess.whiten", 1)
     for i, layer in enumerate(model["layers"]):
         t = {name.rpartition(".")[2]: value for name, value in tensors.items() if name.startswith(f"layers.{i}.")}
         match layer["kind"]:
@@ -94,7 +100,40 @@ def main(program, digits, work):
         right.append(np.mean([int(row["class"]) == label for row, label in zip(rows, labels, strict=True)]))
     if min(right) < 0.8:
         sys.exit(f"a network learned too little to compare: {right}")
-    print(f"{len(NETWORKS)} networks, {len(labels)} rows each: the same classes, probabilities within {worst:.1e}")
+    archives = archived(program, table, pixels, labels, work)
+    print(
+        f"{len(NETWORKS)} networks, {len(labels)} rows each: the same classes, probabilities within {worst:.1e}; "
+        f"{archives} archives, the same figures"
+    )
+
+
+def archived(program, table, pixels, labels, work):
+    """NumPy's archives of the digits give the figures of the table."""
+
+    def epochs(data, scale="1/16"):
+        train = [program, "train", "--data", data, "--scale", scale, "--epochs", "2", "--json"]
+        said = subprocess.run(train, check=True, capture_output=True, text=True).stdout
+        events = [json.loads(line) for line in said.splitlines()]
+        return [(event.get("train_loss"), event.get("val_loss"), event.get("test_loss")) for event in events[1:]]
+
+    expected = epochs(f"csv:{table}")
+    archives = {
+        "float32": (pixels.astype(np.float32), labels.astype(np.int64)),
+        "float64": (pixels.astype(np.float64), labels.astype(np.uint8)),
+        "pictures": (pixels.astype(np.float32).reshape(-1, 8, 8), labels.astype(np.int32)[:, None]),
+        "columns-first": (np.asfortranarray(pixels.astype(np.float32)), labels.astype(">i2")),
+    }
+    for name, (x, y) in archives.items():
+        for save in (np.savez, np.savez_compressed):
+            path = work / f"{name}.npz"
+            save(path, x=x, y=y)
+            if epochs(f"npz:{path}") != expected:
+                sys.exit(f"{name}.npz by {save.__name__}: other figures than the table's")
+    path = work / "split.npz"
+    np.savez(path, x_train=pixels[:1500], y_train=labels[:1500], x_test=pixels[1500:], y_test=labels[1500:])
+    if len(epochs(f"npz:{path}")) != 3:
+        sys.exit("split.npz: not trained on")
+    return 2 * len(archives) + 1
 
 
 main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

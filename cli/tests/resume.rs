@@ -101,6 +101,73 @@ fn a_longer_run_is_a_shorter_one_that_went_on() {
     assert!(message.contains("30 epochs are done already"), "{message}");
 }
 
+/// Cut after every few epochs: with a schedule of its own, whitened inputs, and a best epoch before the cut.
+#[test]
+fn schedules_components_and_best_weights_survive_a_cut() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = |name: &str| fs::read(directory.path().join(name).join("model.safetensors")).unwrap();
+    let out = |name: &str| argument(&directory.path().join(name));
+    let run = [
+        "train",
+        "--hidden",
+        "12",
+        "--lr",
+        "1",
+        "--schedule",
+        "step",
+        "--warm-up",
+        "2",
+        "--pca",
+        "24",
+        "--whiten",
+        "--patience",
+        "6",
+    ];
+    let whole = events(&[&run[..], &["--epochs", "40", "--out", &out("whole")]].concat());
+    events(&[&run[..], &["--epochs", "2", "--out", &out("cut")]].concat());
+    let mut resumed = Vec::new();
+    for epochs in ["3", "7", "40"] {
+        resumed = events(&["train", "--resume", &out("cut"), "--epochs", epochs]);
+    }
+    assert!(model("cut") == model("whole"));
+    for name in ["best_epoch", "stopped_early", "test_acc", "test_loss"] {
+        assert_eq!(only(&resumed, "done")[0][name], only(&whole, "done")[0][name], "{name}");
+    }
+    assert_eq!(only(&whole, "done")[0]["stopped_early"], true);
+    // Its patience is at its end, until there is more of it.
+    let again = events(&["train", "--resume", &out("cut")]);
+    assert_eq!(only(&again, "epoch").len(), 0);
+    let more = events(&["train", "--resume", &out("cut"), "--patience", "8"]);
+    assert!(!only(&more, "epoch").is_empty());
+}
+
+/// A cosine knows its end: stopped by a kill, not by --epochs, it goes on to the same bits.
+#[test]
+fn a_cosine_goes_on_after_an_interruption() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = |name: &str| argument(&directory.path().join(name));
+    let run = ["train", "--epochs", "400", "--hidden", "16", "--schedule", "cosine"];
+    let child = slicewise(&[&run[..], &["--out", &out("cut")]].concat())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let log = directory.path().join("cut/metrics.jsonl");
+    let patience = Instant::now();
+    while fs::read_to_string(&log).map_or(0, |text| text.lines().count()) < 5 {
+        assert!(patience.elapsed() < Duration::from_secs(30), "no epoch ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    told(&child.wait_with_output().unwrap(), 1);
+    let resumed = events(&["train", "--resume", &out("cut")]);
+    let whole = events(&[&run[..], &["--out", &out("whole")]].concat());
+    assert!(only(&resumed, "epoch").len() < 400, "it was not interrupted");
+    assert_eq!(only(&resumed, "done")[0]["test_loss"], only(&whole, "done")[0]["test_loss"]);
+    let model = |name: &str| fs::read(directory.path().join(name).join("model.safetensors")).unwrap();
+    assert!(model("cut") == model("whole"));
+}
+
 #[test]
 fn a_run_goes_on_with_its_own_data_only() {
     let directory = tempfile::tempdir().unwrap();

@@ -7,7 +7,7 @@ mod support;
 
 use serde_json::Value;
 use std::fs;
-use support::{argument, events, names, only};
+use support::{argument, events, failure, names, only};
 
 /// The promise of the default run: 0.97 in the mean over three seeds, none below 0.96, and no allocation in a step.
 #[test]
@@ -42,6 +42,104 @@ fn events_have_what_is_promised() {
     }
     let epochs = only(&events, "epoch");
     assert!(epochs[1]["lr"].as_f64() < epochs[0]["lr"].as_f64());
+}
+
+/// The learning rates of a run's epochs, over the first.
+fn rates(more: &[&str]) -> Vec<f64> {
+    let line = [&["train", "--data", "spiral", "--hidden", "8", "--lr", "0.5"], more].concat();
+    let events = events(&line);
+    only(&events, "epoch").iter().map(|epoch| epoch["lr"].as_f64().unwrap() / 0.5).collect()
+}
+
+#[test]
+fn the_learning_rate_follows_its_schedule() {
+    let near = |rates: &[f64], expected: &[f64]| {
+        assert_eq!(rates.len(), expected.len());
+        assert!(rates.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{rates:?} {expected:?}");
+    };
+    near(&rates(&["--epochs", "3"]), &[1.0, 0.8, 0.64]);
+    near(&rates(&["--epochs", "3", "--schedule", "constant"]), &[1.0; 3]);
+    let step = ["--epochs", "5", "--schedule", "step", "--decay-every", "2", "--lr-decay", "0.1"];
+    near(&rates(&step), &[1.0, 1.0, 0.1, 0.1, 0.01]);
+    near(&rates(&["--epochs", "3", "--schedule", "inverse"]), &[1.0, 1.0 / 1.5, 0.5]);
+    let cosine = [1.0, 0.5 + 0.125f64.sqrt(), 0.5, 0.5 - 0.125f64.sqrt()];
+    near(&rates(&["--epochs", "4", "--schedule", "cosine"]), &cosine);
+    // It rises from step to step, is whole with the last of the second epoch, and falls from there.
+    let warm = rates(&["--epochs", "4", "--warm-up", "2"]);
+    near(&warm, &[0.5, 1.0, 1.0, 0.8]);
+}
+
+#[test]
+fn every_epoch_tells_of_its_activations() {
+    let line = ["train", "--epochs", "2", "--hidden", "16,12", "--activation", "tanh", "--dropout", "0.1"];
+    for epoch in only(&events(&line), "epoch") {
+        let layers = epoch["activations"].as_array().unwrap();
+        let names: Vec<&str> = layers.iter().map(|layer| layer["layer"].as_str().unwrap()).collect();
+        assert_eq!(names, ["layers.2", "layers.6"]);
+        for (layer, units) in layers.iter().zip([16, 12]) {
+            let counts: Vec<u64> = serde_json::from_value(layer["histogram"]["counts"].clone()).unwrap();
+            assert_eq!(counts.iter().sum::<u64>(), 32 * units, "a whole batch of 32 rows");
+            assert!((0.2..1.0).contains(&layer["std"].as_f64().unwrap()));
+        }
+        let number = |name: &str| epoch[name].as_f64().unwrap();
+        assert!((number("gap") - (number("train_acc") - number("val_acc"))).abs() < 1e-12);
+    }
+}
+
+/// The model is that of the best validation accuracy, not of the last epoch.
+#[test]
+fn the_best_weights_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = argument(&directory.path().join("run"));
+    // So large a rate that the accuracy goes up and down.
+    let line =
+        ["train", "--epochs", "12", "--hidden", "8", "--lr", "1", "--schedule", "constant", "--out", &out];
+    let trained = events(&line);
+    let epochs = only(&trained, "epoch");
+    let number = |epoch: &Value, name: &str| epoch[name].as_f64().unwrap();
+    let best = epochs.iter().fold(epochs[0], |best, epoch| {
+        let key = |epoch: &Value| (number(epoch, "val_acc"), -number(epoch, "val_loss"));
+        if key(epoch) > key(best) { epoch } else { best }
+    });
+    let done = only(&trained, "done")[0];
+    assert_eq!(done["best_epoch"], best["epoch"]);
+    assert_ne!(done["best_epoch"], 12, "this run does not tell anything");
+    let validation = &events(&["eval", &out, "--split", "validation"])[0];
+    assert_eq!((&validation["acc"], &validation["loss"]), (&best["val_acc"], &best["val_loss"]));
+    let test = &events(&["eval", &out])[0];
+    assert_eq!((&test["acc"], &test["loss"]), (&done["test_acc"], &done["test_loss"]));
+}
+
+#[test]
+fn patience_ends_a_run_that_gets_no_better() {
+    let line = ["train", "--epochs", "60", "--hidden", "16", "--patience", "3"];
+    let trained = events(&line);
+    let (epochs, done) = (only(&trained, "epoch"), only(&trained, "done")[0]);
+    assert_eq!(done["stopped_early"], true);
+    assert_eq!(epochs.len() as u64, done["best_epoch"].as_u64().unwrap() + 3);
+    assert!(epochs.len() < 60);
+}
+
+/// Components are fitted on the training rows, stored with the model, and used by whoever reads it.
+#[test]
+fn principal_components_go_with_the_model() {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, more) in
+        [("pca", &["--pca", "20"][..]), ("whiten", &["--whiten", "--pca", "30"]), ("all", &["--whiten"])]
+    {
+        let out = argument(&directory.path().join(name));
+        let trained =
+            events(&[&["train", "--epochs", "6", "--hidden", "32", "--out", &out][..], more].concat());
+        let done = only(&trained, "done")[0].clone();
+        assert!(done["test_acc"].as_f64().unwrap() > 0.9, "{name}: {done}");
+        let width = more.iter().find_map(|word| word.parse::<u64>().ok()).unwrap_or(64);
+        assert_eq!(only(&trained, "start")[0]["params"], width * 32 + 32 + 2 * 32 + 32 * 10 + 10);
+        let test = &events(&["eval", &out])[0];
+        assert_eq!((&test["acc"], &test["loss"]), (&done["test_acc"], &done["test_loss"]), "{name}");
+        assert_eq!(events(&["predict", &out]).len(), 300);
+    }
+    let message = failure(&["train", "--pca", "65"], 2);
+    assert!(message.ends_with("--pca 65: the data has 64 features only"), "{message}");
 }
 
 #[test]

@@ -134,10 +134,29 @@ fn header(reader: &mut impl Read) -> Result<Vec<u8>, String> {
     }
     bytes.resize(start + length, 0);
     reader.read_exact(&mut bytes[start..]).map_err(short)?;
+    if !is_countable(&bytes[start..]) {
+        return Err("its header names an impossible shape".into());
+    }
     if bytes[start..].iter().filter(|byte| b"([{".contains(byte)).count() > 2 {
         return Err("holds records, not numbers".into());
     }
     Ok(bytes)
+}
+
+/// Whether the product of all numbers in a header is a number, as the parser takes for granted. NumPy writes them in decimal.
+fn is_countable(header: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(header);
+    let mut product = Some(1u64);
+    for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
+        // `f8` and `u1` have their size at the end; a name has no digit at its beginning.
+        let digits = word.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+        let value = match digits.parse::<u64>() {
+            Ok(value) => Some(value.max(1)),
+            Err(_) => (!digits.starts_with(|c: char| c.is_ascii_digit())).then_some(1),
+        };
+        product = product.zip(value).and_then(|(product, value)| product.checked_mul(value));
+    }
+    product.is_some()
 }
 
 impl Array {

@@ -44,7 +44,7 @@ fn components_are_uncorrelated_and_fall() {
     for (at, c) in covariance.iter().enumerate() {
         let (i, j) = (at / 64, at % 64);
         assert!(i == j || c.abs() < 1e-5 * covariance[0], "{i}, {j}: {c}");
-        assert!(i != j || i == 0 || *c <= covariance[at - 65] * 1.00001, "{i}: {c}");
+        assert!(i != j || i == 0 || *c <= covariance[at - 65] * 1.00001 + 1e-9 * covariance[0], "{i}: {c}");
     }
 }
 
