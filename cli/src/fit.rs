@@ -224,17 +224,19 @@ impl<'a> Fit<'a> {
             regularisation: self.options.reg,
         };
         let lr = self.learning_rate(epoch);
-        let rising = u64::from(self.options.warm_up) * order.len().div_ceil(self.rows) as u64;
         let last_whole = order.len() / self.rows;
         let mut seen = Vec::new();
         let normalises = network::normalises(self.net.layers());
+        let is_enough = |rows: usize| rows > usize::from(normalises);
+        let steps = order.len() / self.rows + usize::from(is_enough(order.len() % self.rows));
+        let rising = u64::from(self.options.warm_up) * steps as u64;
         let mut progress = (!self.quiet).then(|| Progress::new(format!("epoch {epoch:>3}"), order.len()));
         if let Some(live) = &mut self.live {
             live.begin(epoch);
         }
         let (mut sums, mut recent) = (Sums::default(), Sums::default());
         for (rows, number) in order.chunks(self.rows).zip(1..) {
-            if normalises && rows.len() == 1 {
+            if !is_enough(rows.len()) {
                 continue;
             }
             update.learning_rate = lr * warm_up(self.net.steps(), rising);

@@ -4,6 +4,7 @@ use crate::console::columns;
 use crate::metrics::Epoch;
 use crate::report::{duration, thousands};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// A picture that is redrawn; what it shows last stays on the screen.
@@ -62,6 +63,8 @@ impl Drop for Live {
     fn drop(&mut self) {
         self.draw();
         self.bar.abandon();
+        // What follows begins on a line of its own; a closed terminal needs none.
+        let _ = writeln!(std::io::stdout());
     }
 }
 

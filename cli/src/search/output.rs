@@ -42,7 +42,11 @@ impl Output<'_> {
                 splits.name,
                 thousands(splits.train.len()),
                 thousands(splits.test.len()),
-                network::summary(&plan.options, splits.train.shape, splits.classes.len()),
+                network::summary(
+                    &plan.options,
+                    plan.options.pca.unwrap_or(splits.train.features()),
+                    splits.classes.len()
+                ),
             );
             let list = |counts: &[u32]| counts.iter().map(u32::to_string).collect::<Vec<_>>().join(" + ");
             text += &format!("{} search: {} trials", name_of(&plan.strategy), list(&plan.trials));
