@@ -101,8 +101,8 @@ impl View {
             let values: Vec<f64> = self.log.iter().map(value).collect();
             lines.push(format!("{label:<LABEL$}{:<room$} {figure}", spark(&values, room, is_loss)));
         };
-        let best =
-            self.log.iter().reduce(|best, epoch| if epoch.val_acc > best.val_acc { epoch } else { best });
+        let key = |epoch: &Epoch| (epoch.val_acc, -epoch.val_loss);
+        let best = self.log.iter().reduce(|best, epoch| if key(epoch) > key(best) { epoch } else { best });
         let best = best.map_or(0, |best| best.epoch);
         curve("loss      training", |e| e.train_loss, true, format!("{:.4}", last.train_loss));
         curve("          validation", |e| e.val_loss, true, format!("{:.4}", last.val_loss));

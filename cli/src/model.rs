@@ -234,7 +234,7 @@ impl Description {
             let (wanted, outputs) = match *layer {
                 LayerSpec::Dense { inputs, outputs } => (inputs, outputs),
                 LayerSpec::BatchNorm { features, .. } => (features, features),
-                LayerSpec::Maxout { pieces } if pieces == 0 || width % pieces != 0 => {
+                LayerSpec::Maxout { pieces } if pieces == 0 || !width.is_multiple_of(pieces) => {
                     return Err(format!("layer {index} takes {pieces} pieces of {width} units"));
                 }
                 LayerSpec::Maxout { pieces } => (width, width / pieces),

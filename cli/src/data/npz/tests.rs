@@ -137,7 +137,7 @@ fn what_cannot_be_used_is_told_in_one_line() {
     let mut nan = ones.clone();
     nan[20..24].copy_from_slice(&f32::NAN.to_le_bytes());
     for (message, expected) in [
-        (message(&[x.clone()]), "holds no array y, but x: np.savez"),
+        (message(core::slice::from_ref(&x)), "holds no array y, but x: np.savez"),
         (message(&[("a", x.1.clone()), ("b", x.1.clone())]), "holds no array x, but "),
         (with_x(b"\x93NUMPX\x01\x00\x00\x00".to_vec()), "x: is no array of NumPy"),
         (with_x(x.1[..50].to_vec()), "x: is cut short"),
