@@ -125,7 +125,7 @@ mod tests {
             near(Schedule::Constant, 1.0);
             near(Schedule::Step { factor: 0.5, every: 5 }, 0.5f64.powi(t as i32 / 5));
             near(Schedule::Inverse { decay: 0.25 }, 1.0 / (1.0 + 0.25 * at));
-            near(Schedule::Cosine, 0.5 * (1.0 + (std::f64::consts::PI * at / 40.0).cos()));
+            near(Schedule::Cosine, 0.5 * (1.0 + (core::f64::consts::PI * at / 40.0).cos()));
             let exponential = Schedule::Exponential { factor: 0.8 }.factor(t, 40);
             assert!((exponential / 0.8f64.powf(at) - 1.0).abs() < 1e-14, "{t}");
         }
