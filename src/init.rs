@@ -2,7 +2,7 @@
 
 use rand_core::Rng;
 
-use crate::kernels::{Activation, Element, RunningVariance, fill_normal, fill_uniform};
+use crate::kernels::{Activation, Element, RunningVariance, ValueError, fill_normal, fill_uniform};
 use crate::network::{Network, Role};
 use crate::{Error, Layer};
 
@@ -27,6 +27,41 @@ pub enum Init {
     LeCun,
 }
 
+impl Init {
+    /// The standard deviation of a weight of a dense layer with so many inputs and outputs; [`Auto`](Init::Auto) is
+    /// [`Xavier`](Init::Xavier) where nothing is known of what follows.
+    ///
+    /// ```
+    /// use slicewise::Init;
+    ///
+    /// assert_eq!(Init::He.std(50, 10), Ok(0.2));
+    /// assert!(Init::Normal(-1.0).std(50, 10).is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Value`] where [`Normal`](Init::Normal) has a negative or infinite standard deviation, or NaN.
+    pub fn std(self, inputs: usize, outputs: usize) -> Result<f64, Error> {
+        match distribution(self, inputs, outputs) {
+            Distribution::Normal(std) if std >= 0.0 && std.is_finite() => Ok(std),
+            Distribution::Normal(value) => Err(ValueError { argument: "standard_deviation", value }.into()),
+            Distribution::Uniform(limit) => Ok(limit / Element::sqrt(3.0f64)),
+        }
+    }
+
+    /// What [`Auto`](Init::Auto) stands for where these layers follow the dense one; any other is itself.
+    ///
+    /// ```
+    /// use slicewise::{Init, Layer};
+    ///
+    /// assert_eq!(Init::Auto.before(&[Layer::batch_norm(8), Layer::relu()]), Init::He);
+    /// assert_eq!(Init::Zeros.before(&[Layer::relu()]), Init::Zeros);
+    /// ```
+    #[must_use]
+    pub fn before(self, following: &[Layer]) -> Self {
+        if self == Self::Auto { suited(following) } else { self }
+    }
+}
+
 /// Draws every layer's parameters in order from one generator.
 pub(crate) fn initialise<T: Element>(
     network: &mut Network<'_, T>,
@@ -37,10 +72,7 @@ pub(crate) fn initialise<T: Element>(
     for (index, layer) in layers.iter().enumerate() {
         match layer {
             Layer::Dense { inputs, outputs } => {
-                let init = match init {
-                    Init::Auto => suited(layers.get(index + 1..).unwrap_or_default()),
-                    init => init,
-                };
+                let init = init.before(layers.get(index + 1..).unwrap_or_default());
                 if let Some(weight) = network.tensor_mut(index, Role::Weight) {
                     draw(init, *inputs, *outputs, rng, weight)?;
                 }
@@ -75,7 +107,27 @@ fn suited(following: &[Layer]) -> Init {
     Init::Xavier
 }
 
+/// What weights are drawn from.
+enum Distribution {
+    /// Mean 0 and this standard deviation.
+    Normal(f64),
+    /// Between minus and plus this.
+    Uniform(f64),
+}
+
 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
+fn distribution(init: Init, inputs: usize, outputs: usize) -> Distribution {
+    let (inputs, outputs) = (inputs as f64, outputs as f64);
+    match init {
+        Init::Zeros => Distribution::Normal(0.0),
+        Init::Normal(std) => Distribution::Normal(std),
+        Init::Auto | Init::Xavier => Distribution::Normal(Element::sqrt(1.0 / inputs)),
+        Init::He => Distribution::Normal(Element::sqrt(2.0 / inputs)),
+        Init::GlorotUniform => Distribution::Uniform(Element::sqrt(6.0 / (inputs + outputs))),
+        Init::LeCun => Distribution::Uniform(Element::sqrt(3.0 / inputs)),
+    }
+}
+
 fn draw<T: Element>(
     init: Init,
     inputs: usize,
@@ -83,19 +135,8 @@ fn draw<T: Element>(
     rng: &mut impl Rng,
     weight: &mut [T],
 ) -> Result<(), Error> {
-    let (inputs, outputs) = (inputs as f64, outputs as f64);
-    let normal = match init {
-        Init::Zeros => 0.0,
-        Init::Normal(std) => std,
-        Init::Auto | Init::Xavier => Element::sqrt(1.0 / inputs),
-        Init::He => Element::sqrt(2.0 / inputs),
-        Init::GlorotUniform | Init::LeCun => {
-            let limit = match init {
-                Init::LeCun => Element::sqrt(3.0 / inputs),
-                _ => Element::sqrt(6.0 / (inputs + outputs)),
-            };
-            return Ok(fill_uniform(rng, -limit, limit, weight)?);
-        }
-    };
-    Ok(fill_normal(rng, 0.0, normal, weight)?)
+    Ok(match distribution(init, inputs, outputs) {
+        Distribution::Normal(std) => fill_normal(rng, 0.0, std, weight)?,
+        Distribution::Uniform(limit) => fill_uniform(rng, -limit, limit, weight)?,
+    })
 }

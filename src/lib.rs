@@ -30,8 +30,8 @@
 //!
 //! The rooms: [`Layer`] (what a network is made of), [`Network`] (binding, steps, predictions), [`Init`] (how weights
 //! start), [`preprocess`] (fitted on the training split, applied everywhere), [`batches`] (shuffled mini-batches),
-//! [`schedule`] (learning rates that fall), [`monitor`] (what a network shows of itself), [`search`] (hyper-parameters);
-//! the kernels are [`kernels`].
+//! [`schedule`] (learning rates that fall), [`monitor`] (what a network shows of itself), [`theory`] (what it would show
+//! at infinite width), [`search`] (hyper-parameters); the kernels are [`kernels`].
 #![no_std]
 
 mod arena;
@@ -44,6 +44,7 @@ mod network;
 pub mod preprocess;
 pub mod schedule;
 pub mod search;
+pub mod theory;
 
 pub use slicewise_kernels as kernels;
 

@@ -63,13 +63,28 @@ pub fn statistics<T: Element>(
         saturated += usize::from(is_saturated(activation, y.to_f64()));
     }
     let dead = (0..units).filter(|unit| column(outputs, units, *unit).all(|y| *y == T::default())).count();
+    let (mean, std) = mean_and_std(level, outputs);
     Ok(ActivationStatistics {
-        mean: mean(level, outputs).to_f64(),
-        std: Element::sqrt(variance(level, outputs)).to_f64(),
+        mean,
+        std,
         zero_fraction: share(zeros, outputs.len()),
         saturated_fraction: share(saturated, outputs.len()),
         dead_fraction: share(dead, units),
     })
+}
+
+/// The mean and the standard deviation of values, of gradients too. Where squares leave the range of `T`, as those of values below 1e-19
+/// in `f32`, they are summed in `f64`: a spread that vanishes or explodes is still measured.
+pub fn mean_and_std<T: Element>(level: Level, values: &[T]) -> (f64, f64) {
+    let variance = variance(level, values).to_f64();
+    if (1e-30..1e30).contains(&variance) {
+        return (mean(level, values).to_f64(), Element::sqrt(variance));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a mean, rounded")]
+    let n = values.len() as f64;
+    let mean = values.iter().map(|x| x.to_f64()).sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|x| (x.to_f64() - mean) * (x.to_f64() - mean)).sum();
+    (mean, Element::sqrt(squares / n))
 }
 
 /// What one unit gave to each row.
@@ -78,7 +93,7 @@ fn column<T>(outputs: &[T], units: usize, unit: usize) -> impl Iterator<Item = &
 }
 
 /// Whether the derivative at an output is below its share. NaN is not.
-fn is_saturated(activation: Activation, y: f64) -> bool {
+pub(crate) fn is_saturated(activation: Activation, y: f64) -> bool {
     match activation {
         Activation::Tanh => 1.0 - y * y < SATURATED_BELOW,
         Activation::Sigmoid => 4.0 * y * (1.0 - y) < SATURATED_BELOW,
@@ -125,6 +140,18 @@ mod tests {
         let elu = Activation::Elu { alpha: 2.0 };
         assert!(at(elu, -1.91) && !at(elu, -1.89) && !at(elu, 100.0));
         assert!(!at(Activation::Tanh, f64::NAN));
+    }
+
+    #[test]
+    fn a_spread_is_measured_where_its_square_is_not() {
+        for scale in [1e-25f32, 1e-10, 1.0, 1e25] {
+            let (mean, std) = mean_and_std(Level::Portable, &[-scale, scale, 3.0 * scale]);
+            let scale = f64::from(scale);
+            assert!((mean / scale - 1.0).abs() < 1e-6, "{scale}: {mean}");
+            assert!((std / scale - (8.0f64 / 3.0).sqrt()).abs() < 1e-6, "{scale}: {std}");
+        }
+        assert_eq!(mean_and_std(Level::Portable, &[0.0f32; 3]), (0.0, 0.0));
+        assert!(!mean_and_std(Level::Portable, &[f32::INFINITY, 1.0]).1.is_finite());
     }
 
     #[test]

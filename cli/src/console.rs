@@ -48,8 +48,12 @@ impl Console {
 
     /// The text in bold, on a terminal that shows colours.
     pub(crate) fn bold(self, text: &str) -> String {
-        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        if wanted && io::stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text.into() }
+        styled(1, text)
+    }
+
+    /// The text in a colour, on a terminal that shows colours.
+    pub(crate) fn colour(self, colour: Colour, text: &str) -> String {
+        styled(colour as u8, text)
     }
 
     /// Something that whoever started the program should know, on standard error.
@@ -62,6 +66,20 @@ impl Console {
 /// Columns of the terminal at hand; 80 where it does not tell.
 pub(crate) fn columns() -> usize {
     Term::stdout().size_checked().map_or(80, |(_, width)| width.into())
+}
+
+/// Colours of verdicts, with their codes on a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Colour {
+    Red = 31,
+    Green = 32,
+    Yellow = 33,
+}
+
+fn styled(code: u8, text: &str) -> String {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    if wanted && io::stdout().is_terminal() { format!("\x1b[{code}m{text}\x1b[0m") } else { text.into() }
 }
 
 /// Standard output that is closed (`| head`) ends the program, without a panic.

@@ -93,20 +93,31 @@ pub(crate) struct InitLayer {
     pub(crate) case: String,
     /// From 1.
     pub(crate) layer: usize,
+    #[serde(deserialize_with = "infinite_where_null")]
     pub(crate) mean: f64,
+    #[serde(deserialize_with = "infinite_where_null")]
     pub(crate) std: f64,
     /// The spread of `std` from seed to seed; 0 for one seed.
+    #[serde(deserialize_with = "infinite_where_null")]
     pub(crate) seed_std: f64,
     /// At infinite width.
+    #[serde(deserialize_with = "infinite_where_null")]
     pub(crate) theory_std: f64,
     pub(crate) zero_fraction: f64,
     pub(crate) saturated_fraction: f64,
     /// The standard deviation of the loss's gradient by the layer's outputs, where that of the last layer's is 1.
+    #[serde(deserialize_with = "infinite_where_null")]
     pub(crate) grad_std: f64,
+    #[serde(deserialize_with = "infinite_where_null")]
     pub(crate) theory_grad_std: f64,
     /// `healthy`, `vanishing`, `exploding`, `saturated` or `dead`.
     pub(crate) verdict: String,
     pub(crate) histogram: Histogram,
+}
+
+/// JSON has no infinity: a number that is not finite is written as `null`.
+fn infinite_where_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
 /// How a trial of a search ended.

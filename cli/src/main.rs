@@ -13,6 +13,7 @@ mod evaluate;
 mod events;
 mod files;
 mod fit;
+mod init_report;
 mod inputs;
 mod interrupt;
 mod live;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
 fn run() -> Outcome<()> {
     match args::parse()?.command {
         Command::Train(arguments) => train::train(&arguments),
+        Command::InitReport(arguments) => init_report::init_report(&arguments),
         Command::Search(arguments) => search::search(&arguments),
         Command::Eval(arguments) => apply::eval(&arguments),
         Command::Predict(arguments) => apply::predict(&arguments),

@@ -7,7 +7,7 @@ use crate::tensors::{Tensor, Tensors, transpose};
 use slicewise::{Activation, BatchNorm, Init, Layer, Level, Momentum, Network, Optimizer, Role};
 
 /// Pieces of a maxout unit.
-const PIECES: usize = 2;
+pub(crate) const PIECES: usize = 2;
 
 /// The network that the options describe: for each hidden layer dense, norm, nonlinearity and dropout, then dense.
 pub(crate) fn describe(options: &Options, features: usize, classes: usize) -> Vec<LayerSpec> {
@@ -21,15 +21,7 @@ pub(crate) fn describe(options: &Options, features: usize, classes: usize) -> Ve
             let BatchNorm { epsilon, momentum, .. } = BatchNorm::DEFAULT;
             layers.push(LayerSpec::BatchNorm { features: outputs, epsilon, momentum: momentum.weight(0) });
         }
-        layers.push(match options.activation {
-            options::Activation::Relu => LayerSpec::Relu,
-            options::Activation::LeakyRelu => LayerSpec::LeakyRelu { slope: 0.01 },
-            options::Activation::Elu => LayerSpec::Elu { alpha: 1.0 },
-            options::Activation::Sigmoid => LayerSpec::Sigmoid,
-            options::Activation::Tanh => LayerSpec::Tanh,
-            options::Activation::Identity => LayerSpec::Identity,
-            options::Activation::Maxout => LayerSpec::Maxout { pieces: PIECES },
-        });
+        layers.push(nonlinearity(options.activation));
         if options.dropout > 0.0 {
             layers.push(LayerSpec::Dropout { probability: options.dropout });
         }
@@ -39,9 +31,27 @@ pub(crate) fn describe(options: &Options, features: usize, classes: usize) -> Ve
     layers
 }
 
+/// A nonlinearity with the program's slope, alpha and pieces.
+pub(crate) fn nonlinearity(activation: options::Activation) -> LayerSpec {
+    match activation {
+        options::Activation::Relu => LayerSpec::Relu,
+        options::Activation::LeakyRelu => LayerSpec::LeakyRelu { slope: 0.01 },
+        options::Activation::Elu => LayerSpec::Elu { alpha: 1.0 },
+        options::Activation::Sigmoid => LayerSpec::Sigmoid,
+        options::Activation::Tanh => LayerSpec::Tanh,
+        options::Activation::Identity => LayerSpec::Identity,
+        options::Activation::Maxout => LayerSpec::Maxout { pieces: PIECES },
+    }
+}
+
 /// The options' initialiser.
 pub(crate) fn init(options: &Options) -> Init {
-    match options.init {
+    initialiser(options.init)
+}
+
+/// The trainer's name of an initialiser.
+pub(crate) fn initialiser(init: options::Init) -> Init {
+    match init {
         options::Init::Auto => Init::Auto,
         options::Init::He => Init::He,
         options::Init::Xavier => Init::Xavier,

@@ -1,4 +1,4 @@
-//! The backward pass: from the logits' gradient in the first buffer to every parameter's.
+//! The backward pass: from the last outputs' gradient in the first buffer to every parameter's.
 
 use super::Network;
 use super::forward::{pair, pair_mut};
@@ -11,8 +11,15 @@ use crate::kernels::{
 use crate::{Error, Layer};
 
 impl<T: Element> Network<'_, T> {
-    /// Overwrites the gradients. The two buffers hold dY and dX in turn.
-    pub(super) fn backward(&mut self, inputs: &[T], rows: usize) -> Result<(), Error> {
+    /// Overwrites the gradients. The two buffers hold dY and dX in turn; `observe` sees each layer's dY, and compiles away where it
+    /// does nothing.
+    #[inline]
+    pub(super) fn backward(
+        &mut self,
+        inputs: &[T],
+        rows: usize,
+        mut observe: impl FnMut(usize, &[T]),
+    ) -> Result<(), Error> {
         let (level, batch) = (self.level, self.batch);
         let (one, zero) = (T::from(1), T::default());
         let Arena {
@@ -23,6 +30,7 @@ impl<T: Element> Network<'_, T> {
         for (index, layer) in self.layers.iter().enumerate().rev() {
             let previous = index.checked_sub(1).and_then(|index| self.layers.get(index));
             let out = place.width;
+            observe(index, dy.get(..rows * out).unwrap_or_default());
             place = place.before(layer, previous, batch);
             let width = place.width;
             let x = match index {

@@ -177,8 +177,82 @@ impl<'a, T: Element> Network<'a, T> {
         let logits = span(self.arena.activations, end.input(self.batch), rows * classes)?;
         let [dlogits, _] = &mut self.arena.buffers;
         let loss = cross_entropy(self.level, classes, logits, labels, span_mut(dlogits, 0, rows * classes)?)?;
-        self.backward(inputs, rows)?;
+        self.backward(
+            inputs,
+            rows,
+            #[inline(always)]
+            |_, _| {},
+        )?;
         Ok(StepReport { loss: loss.loss, penalty: 0.0, correct: loss.correct, rows })
+    }
+
+    /// The forward pass of a step alone, `inputs: (rows, features)`: batch statistics (running ones are updated) and dropout. Returns
+    /// the last layer's outputs, `(rows, classes)`; [`outputs`](Network::outputs) reads the other layers', and
+    /// [`backward_from`](Network::backward_from) goes on with a loss of one's own.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where there are no rows or more than the batch, they are not whole, or one alone meets batch norm;
+    /// [`Error::InferenceOnly`]. Nothing is then written.
+    pub fn forward(&mut self, inputs: &[T]) -> Result<&[T], Error> {
+        if !self.training {
+            return Err(Error::InferenceOnly);
+        }
+        let rows = inputs.len().checked_div(self.features()).unwrap_or(0);
+        expect_len("inputs", rows * self.features(), inputs.len())?;
+        self.check_rows("rows", rows)?;
+        self.forward_training(inputs, rows)?;
+        let end = Place::end(self.layers, self.batch);
+        span(self.arena.activations, end.input(self.batch), rows * self.classes())
+    }
+
+    /// The backward pass alone, from `dy: (rows, classes)`, the gradient of any loss by the last layer's outputs, after
+    /// [`forward`](Network::forward) (or [`gradients`](Network::gradients)) on the same `inputs`. Overwrites the parameters'
+    /// gradients, which [`update`](Network::update) applies.
+    ///
+    /// `observe(layer, dy)` is shown the gradient by each layer's outputs, `(rows, width)`, from the last layer to the first.
+    ///
+    /// ```
+    /// use rand_pcg::Pcg64;
+    /// use slicewise::{Init, Layer, Level, Network, arena_len};
+    ///
+    /// const NET: &[Layer] = &[Layer::dense(1, 4), Layer::tanh(), Layer::dense(4, 1)];
+    /// let mut arena = [0.0f32; arena_len(NET, 2)];
+    /// let mut net = Network::bind(NET, 2, Level::detect(), &mut arena)?;
+    /// net.initialise(Init::Auto, &mut Pcg64::new(1, 1))?;
+    ///
+    /// // A regression: the loss is 0.5 (y - target)^2, its gradient y - target.
+    /// let (inputs, targets) = ([0.5, -0.5], [1.0, 2.0]);
+    /// let mut dy = [0.0; 2];
+    /// for ((dy, y), target) in dy.iter_mut().zip(net.forward(&inputs)?).zip(targets) {
+    ///     *dy = y - target;
+    /// }
+    /// let mut widths = [0; 3];
+    /// net.backward_from(&inputs, &dy, |layer, dy| widths[layer] = dy.len() / 2)?;
+    /// assert_eq!(widths, [4, 4, 1]);
+    /// # Ok::<(), slicewise::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`forward`](Network::forward), and where `dy` has not as many rows.
+    #[inline]
+    pub fn backward_from(
+        &mut self,
+        inputs: &[T],
+        dy: &[T],
+        observe: impl FnMut(usize, &[T]),
+    ) -> Result<(), Error> {
+        if !self.training {
+            return Err(Error::InferenceOnly);
+        }
+        let rows = inputs.len().checked_div(self.features()).unwrap_or(0);
+        expect_len("inputs", rows * self.features(), inputs.len())?;
+        expect_len("dy", rows * self.classes(), dy.len())?;
+        self.check_rows("rows", rows)?;
+        let [first, _] = &mut self.arena.buffers;
+        for (to, dy) in span_mut(first, 0, dy.len())?.iter_mut().zip(dy) {
+            *to = *dy;
+        }
+        self.backward(inputs, rows, observe)
     }
 
     /// Applies the update to the gradients at hand; returns the penalty before it.
@@ -313,16 +387,25 @@ impl<'a, T: Element> Network<'a, T> {
 
     fn check_batch(&self, inputs: &[T], labels: &[u32]) -> Result<usize, Error> {
         let rows = labels.len();
-        if rows > self.batch {
-            return Err(ShapeError { argument: "labels", expected: self.batch, actual: rows }.into());
-        }
-        expect_len("inputs", rows * self.features(), inputs.len())?;
+        expect_len("inputs", rows.saturating_mul(self.features()), inputs.len())?;
         self.check_labels(labels)?;
+        self.check_rows("labels", rows)?;
+        Ok(rows)
+    }
+
+    /// Whether so many rows can be a step's.
+    fn check_rows(&self, argument: &'static str, rows: usize) -> Result<(), Error> {
+        if rows == 0 {
+            return Err(ShapeError { argument, expected: 1, actual: 0 }.into());
+        }
+        if rows > self.batch {
+            return Err(ShapeError { argument, expected: self.batch, actual: rows }.into());
+        }
         let normalises = self.layers.iter().any(|layer| matches!(layer, Layer::BatchNorm { .. }));
         if normalises && rows < 2 {
             return Err(ShapeError { argument: "rows for batch norm", expected: 2, actual: rows }.into());
         }
-        Ok(rows)
+        Ok(())
     }
 
     fn check_labels(&self, labels: &[u32]) -> Result<(), Error> {

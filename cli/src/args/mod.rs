@@ -4,6 +4,7 @@ mod groups;
 
 use crate::data::Source;
 use crate::error::{Failure, Outcome};
+use crate::init_report::InitReportArgs;
 use crate::options::Options;
 use crate::report::ReportArgs;
 use crate::search::SearchArgs;
@@ -25,6 +26,8 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Train a network; with no options, on the handwritten digits that the program carries
     Train(Box<TrainArgs>),
+    /// What first weights do to ten layers: the spread of values and gradients, beside the theory
+    InitReport(InitReportArgs),
     /// Search for hyper-parameters, from coarse to fine
     Search(Box<SearchArgs>),
     /// Loss, accuracy and confusion of a saved model
