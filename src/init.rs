@@ -135,8 +135,9 @@ fn draw<T: Element>(
     rng: &mut impl Rng,
     weight: &mut [T],
 ) -> Result<(), Error> {
-    Ok(match distribution(init, inputs, outputs) {
+    match distribution(init, inputs, outputs) {
         Distribution::Normal(std) => fill_normal(rng, 0.0, std, weight)?,
         Distribution::Uniform(limit) => fill_uniform(rng, -limit, limit, weight)?,
-    })
+    }
+    Ok(())
 }

@@ -137,7 +137,7 @@ impl HiddenLayers<'_> {
         {
             let batch = variance * inputs * (second_moment - mean * mean);
             q = batch / (batch + config.epsilon);
-            gain = gain / (batch + config.epsilon);
+            gain /= batch + config.epsilon;
         }
         let nonlinearity = self.take(|layer| matches!(layer, Layer::Activation(_) | Layer::Maxout { .. }));
         let (activation, pieces) = match nonlinearity {
@@ -194,11 +194,11 @@ struct Moments {
 
 /// Gauss and Legendre's points in (0, 1) and weights, of ten on (-1, 1) (Abramowitz and Stegun 1964, table 25.4).
 const POINTS: [(f64, f64); 5] = [
-    (0.148_874_338_981_631_21, 0.295_524_224_714_752_87),
-    (0.433_395_394_129_247_19, 0.269_266_719_309_996_36),
-    (0.679_409_568_299_024_41, 0.219_086_362_515_982_04),
-    (0.865_063_366_688_984_51, 0.149_451_349_150_580_59),
-    (0.973_906_528_517_171_72, 0.066_671_344_308_688_14),
+    (0.148_874_338_981_631_2, 0.295_524_224_714_752_9),
+    (0.433_395_394_129_247_2, 0.269_266_719_309_996_36),
+    (0.679_409_568_299_024_4, 0.219_086_362_515_982_04),
+    (0.865_063_366_688_984_5, 0.149_451_349_150_580_6),
+    (0.973_906_528_517_171_7, 0.066_671_344_308_688_14),
 ];
 /// Nothing of the normal distribution that counts in `f64` lies beyond.
 const FURTHEST: f64 = 8.0;

@@ -5,12 +5,13 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use rand_pcg::Pcg64;
 use slicewise::batches::{gather, shuffle};
-use slicewise::monitor::statistics;
+use slicewise::monitor::{mean_and_std, statistics};
 use slicewise::preprocess::{
     Center, Images, Scale, Values, add_covariance, apply, covariance_scratch_len, fit, project,
     project_scratch_len, whitening,
 };
 use slicewise::schedule::{Schedule, warm_up};
+use slicewise::theory::{Signal, hidden_layers};
 use slicewise::{Activation, Init, Layer, Level, Network, Optimizer, Update, arena_len};
 use std::alloc::System;
 
@@ -54,6 +55,16 @@ const NET: &[Layer] = &[
     Layer::dense(16, 10),
 ];
 
+/// As [`NET`], in the order that the theory covers.
+const THEORY: &[Layer] = &[
+    Layer::dense(64, 48),
+    Layer::batch_norm(48),
+    Layer::relu(),
+    Layer::dropout(0.1),
+    Layer::dense(48, 32),
+    Layer::maxout(2),
+];
+
 #[test]
 fn the_counter_counts() {
     assert_eq!(allocations(|| Box::new(1u8)).0, 1);
@@ -67,7 +78,7 @@ fn nothing_is_allocated() {
         let labels: Vec<u32> = (0..100).map(|i| i % 10).collect();
         let (mut mean, mut scale, mut images) = (vec![0.0; 64], vec![0.0; 64], vec![0.0f32; 100 * 64]);
         let (mut order, mut batch, mut batch_labels) = (vec![0; 100], vec![0.0; 32 * 64], vec![0; 32]);
-        let mut probabilities = vec![0.0; 100 * 10];
+        let (mut probabilities, dy) = (vec![0.0; 100 * 10], vec![0.5; 32 * 10]);
         let mut covariance = vec![0.0; 64 * 64];
         let mut scratch = vec![0.0; covariance_scratch_len(64, 100).max(project_scratch_len(100, 64, 3))];
         let (mut factors, mut projected) = ([0.0; 3], vec![0.0; 100 * 3]);
@@ -94,6 +105,13 @@ fn nothing_is_allocated() {
                 }
             }
             statistics(level, Activation::Relu, 48, net.outputs(2, 4).unwrap()).unwrap();
+            let (batch, gradient) = (&images[..32 * 64], &dy[..]);
+            net.forward(batch).unwrap();
+            let mut seen = 0.0;
+            net.backward_from(batch, gradient, |_, dy| seen += mean_and_std(level, dy).1).unwrap();
+            let expected = hidden_layers(THEORY, Init::Auto, Signal::STANDARD);
+            seen += expected.map(|layer| layer.unwrap().std).sum::<f64>();
+            assert!(seen > 0.0);
             net.evaluate(&images, &labels).unwrap();
             net.predict(&images, &mut probabilities).unwrap();
         });

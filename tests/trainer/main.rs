@@ -4,3 +4,4 @@ mod allocations;
 mod gradients;
 mod network;
 mod same_bits;
+mod theory;

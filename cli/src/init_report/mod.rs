@@ -129,10 +129,10 @@ pub(crate) fn init_report(arguments: &InitReportArgs) -> Outcome<()> {
         for (case, layers) in &measured {
             let advice = verdict::advice(case, layers);
             let of = if measured.len() > 1 { format!("{}: ", case.init_name()) } else { String::new() };
-            text += &format!("\n{of}{advice}");
+            text += &show::wrapped(&format!("{of}{advice}"));
         }
         if let Some(directory) = &arguments.out {
-            text += &format!("\nsaved in {}", directory.display());
+            text += &format!("\nsaved in {}; see {FILE}", directory.display());
         }
         text
     })

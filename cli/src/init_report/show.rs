@@ -14,19 +14,15 @@ const NARROW: usize = 10;
 
 /// One kind of first weights: measured beside theory, the verdict and a histogram, layer by layer.
 pub(super) fn table(console: Console, case: &Case, layers: &[InitLayer]) -> String {
-    let flat = share_name(case.activation);
+    let share_name = share_name(case.activation);
     let scale = layers.first().map_or_else(String::new, |layer| scale(&layer.histogram, WIDE));
-    let mut text = format!(
-        "                   standard      gradient's\n{:>5} {:>7}  {:<14}  {:<14} {flat:>5}  {:<9}  {}\n",
-        "", "", "deviation", "deviation", "", scale
-    );
-    text = text.lines().map(|line| line.trim_end().to_string() + "\n").collect();
+    let mut text = format!("{:13}{:>16}{:>16}\n", "", "std of values", "of gradients");
     text += &format!(
-        "{:>5} {:>7} {:>7} {:>7} {:>7} {:>7} {:>5}  {:<9}  histogram\n",
-        "layer", "mean", "is", "theory", "is", "theory", "share", "verdict"
+        "{:>5} {:>7} {:>7} {:>7} {:>7} {:>7} {share_name:>5}  {:<9}  {scale}\n",
+        "layer", "mean", "is", "theory", "is", "theory", "verdict"
     );
     for layer in layers {
-        let share = if flat == "zeros" { layer.zero_fraction } else { layer.saturated_fraction };
+        let share = if share_name == "zeros" { layer.zero_fraction } else { layer.saturated_fraction };
         text += &format!(
             "{:>5} {:>7} {:>7} {:>7} {:>7} {:>7} {:>5}  {}  {}\n",
             layer.layer,
@@ -84,6 +80,23 @@ pub(super) fn side_by_side(console: Console, cases: &[(Case, Vec<InitLayer>)]) -
     }
     text.pop();
     text
+}
+
+/// Text in lines that fit, each begun by a line feed.
+pub(super) fn wrapped(text: &str) -> String {
+    let (mut lines, mut column) = (String::new(), COLUMNS);
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        // What goes on is set in by two, so that the next text is seen to begin.
+        let (separator, start) = match column {
+            _ if lines.is_empty() => ("\n", 0),
+            _ if column + 1 + length > COLUMNS => ("\n  ", 2),
+            _ => (" ", column + 1),
+        };
+        lines = lines + separator + word;
+        column = start + length;
+    }
+    lines
 }
 
 /// What share of the values the table shows: what this nonlinearity suffers from.
@@ -186,6 +199,14 @@ mod tests {
             assert!(tight(value).len() <= 6, "{}", tight(value));
             assert!(value < 1e-99 || short(value).len() <= 7, "{}", short(value));
         }
+    }
+
+    #[test]
+    fn text_is_wrapped_at_the_edge() {
+        let word = "x".repeat(39);
+        assert_eq!(wrapped(&format!("{word} {word} y")), format!("\n{word} {word}\n  y"));
+        assert_eq!(wrapped(&format!("{word} {word}y z")), format!("\n{word} {word}y\n  z"));
+        assert!(wrapped(&"ab ".repeat(100)).lines().all(|line| line.len() <= COLUMNS));
     }
 
     #[test]

@@ -131,9 +131,15 @@ pub(super) fn advice(case: &Case, layers: &[InitLayer]) -> String {
         Health::Dead => "most units give 0 to every row, and no gradient comes back through them".into(),
         Health::Saturated => {
             let most = layers.iter().map(|layer| layer.saturated_fraction).fold(0.0, f64::max);
-            format!("up to {:.0}% of the values lie where {name} is flat, and hardly a gradient comes back through them: the weights are too large", 100.0 * most)
+            format!(
+                "up to {:.0}% of the values lie where {name} is flat, and only the others learn{}",
+                100.0 * most,
+                per_layer(layers)
+            )
         }
-        Health::Exploding | Health::Vanishing => format!("the spread changes too much{}", per_layer(layers)),
+        Health::Exploding | Health::Vanishing => {
+            format!("the spread does not hold{}", per_layer(layers))
+        },
         Health::Healthy => String::new(),
     };
     format!("{} ({place}): {cause}; {}", health.name(), mend(case, health))

@@ -6,12 +6,13 @@ use core::hint::black_box;
 use rand_pcg::Pcg64;
 use slicewise::batches::{gather, shuffle};
 use slicewise::kernels::{Element, Level};
-use slicewise::monitor::statistics;
+use slicewise::monitor::{mean_and_std, statistics};
 use slicewise::preprocess::{
     Center, Images, Scale, Values, add_covariance, apply, covariance_scratch_len, fit, project,
     project_scratch_len, whitening,
 };
 use slicewise::schedule::{Schedule, warm_up};
+use slicewise::theory::{Signal, hidden_layers};
 use slicewise::{Activation, Error, Init, Layer, Network, Optimizer, Role, Update, arena_len, inference_arena_len};
 
 use crate::{hide, say};
@@ -99,6 +100,20 @@ fn train<T: Element>(level: Level) -> Result<bool, Error> {
         return Ok(false);
     }
     let right = network.evaluate(inputs, labels)?.correct == BATCH;
+
+    // A loss of one's own, each layer's gradient looked at.
+    let mut dy = [T::from(1); 2 * BATCH];
+    let dy = hide(&mut dy);
+    for (dy, y) in dy.iter_mut().zip(network.forward(inputs)?) {
+        *dy = *dy - *y;
+    }
+    let mut spread = 0.0;
+    network.backward_from(inputs, dy, |_, dy| spread += mean_and_std(level, dy).1)?;
+    let mut expected = 0.0;
+    for layer in hidden_layers(net, black_box(Init::Auto), black_box(Signal::STANDARD)) {
+        expected += layer?.std;
+    }
+    let right = right && spread > 0.0 && expected > 0.0;
 
     // The same weights in an arena for inference alone.
     let mut arena = [T::default(); inference_arena_len(NET, BATCH)];
