@@ -15,6 +15,7 @@ use crate::events::InitLayer;
 use crate::files;
 use crate::network;
 use crate::options::{Activation, Init, Norm, name_of};
+use crate::report::{self, thousands};
 use clap::Args;
 use experiment::{Case, Experiment};
 use std::path::{Path, PathBuf};
@@ -132,7 +133,7 @@ pub(crate) fn init_report(arguments: &InitReportArgs) -> Outcome<()> {
             text += &show::wrapped(&format!("{of}{advice}"));
         }
         if let Some(directory) = &arguments.out {
-            text += &format!("\nsaved in {}; see {FILE}", directory.display());
+            text += &format!("\nsaved in {}; see {}", directory.display(), report::FILE);
         }
         text
     })
@@ -145,11 +146,11 @@ fn case(arguments: &InitReportArgs, init: Init) -> Case {
 fn save<'a>(directory: &Path, layers: impl Iterator<Item = &'a InitLayer>) -> Outcome<()> {
     files::make_directory(directory)?;
     let lines: String = layers.map(files::json_line).collect::<Outcome<_>>()?;
-    files::write_atomically(&directory.join(FILE), lines.as_bytes())
+    files::write_atomically(&directory.join(FILE), lines.as_bytes())?;
+    report::rebuild(directory)
 }
 
 fn heading(arguments: &InitReportArgs) -> String {
-    use crate::report::thousands;
     let InitReportArgs { layers, width, samples, seeds, seed, .. } = arguments;
     let norm = if arguments.norm == Norm::Batch { "batch norm, " } else { "" };
     let many = |count: u32, what: &str| {

@@ -11,8 +11,7 @@ use std::path::Path;
 
 /// The doctor's checks, a line each.
 pub(crate) const DOCTOR: &str = "doctor.jsonl";
-/// The layers of the initialisation experiment, a line each.
-pub(crate) const INIT: &str = "init.jsonl";
+pub(crate) use crate::init_report::FILE as INIT;
 
 /// Everything that there is to draw; a part without its file is empty.
 #[derive(Debug, Default)]
