@@ -222,11 +222,16 @@ fn command(wanted: &Options) -> Outcome<String> {
         serde_json::to_value(options).map_err(|error| Failure::failed(format!("cannot write JSON: {error}")))
     };
     let (wanted, usual) = (json(wanted)?, json(&usual)?);
+    let digits = json!("digits");
     let mut command = "slicewise train".to_string();
     for (name, value) in wanted.as_object().into_iter().flatten() {
         // What the defaults are depends on the rows and the optimizer: these are always told.
         let told = matches!(name.as_str(), "batch" | "center" | "lr" | "epochs" | "optimizer");
-        let usual = usual.get(name);
+        let usual = match name.as_str() {
+            // The other defaults are those of this data.
+            "data" => Some(&digits),
+            _ => usual.get(name),
+        };
         if (!told && usual == Some(value)) || value.is_null() || (name == "momentum" && *value == json!(0.0))
         {
             continue;

@@ -307,3 +307,6 @@ impl Record {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
