@@ -97,7 +97,8 @@ fn events_have_what_is_promised() {
     assert_eq!(only(&trained, "done")[0]["test_acc"], done["test_acc"]);
     assert_eq!(only(&trained, "done")[0]["test_loss"], done["test_loss"]);
     let epochs = only(&trained, "epoch");
-    assert_eq!(epochs.last().unwrap()["val_acc"], done["best"]["val_acc"]);
+    let best = done["best_epoch"].as_u64().unwrap() as usize;
+    assert_eq!(epochs[best - 1]["val_acc"], done["best"]["val_acc"]);
 }
 
 /// Learning rates up to 30 without batch norm: some trials diverge, and are stopped by the rule of 3 x the first loss.
@@ -267,7 +268,7 @@ fn a_search_that_is_killed_ends_with_the_same_journal() {
             // One trial after the other: the lines themselves, in their order, but for the times.
             let lines = |name: &str| {
                 let text = fs::read_to_string(path(name)).unwrap();
-                text.lines().map(|line| without_times(line)).collect::<Vec<_>>()
+                text.lines().map(without_times).collect::<Vec<_>>()
             };
             assert_eq!(lines("killed"), lines("whole"));
         }

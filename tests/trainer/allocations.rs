@@ -11,6 +11,7 @@ use slicewise::preprocess::{
     project_scratch_len, whitening,
 };
 use slicewise::schedule::{Schedule, warm_up};
+use slicewise::search::{Halving, Range, grid_counts, grid_place};
 use slicewise::theory::{Signal, hidden_layers};
 use slicewise::{Activation, Init, Layer, Level, Network, Optimizer, Update, arena_len};
 use std::alloc::System;
@@ -117,4 +118,21 @@ fn nothing_is_allocated() {
         });
         assert_eq!(count, 0, "{}", level.name());
     }
+}
+
+#[test]
+fn a_search_allocates_nothing() {
+    let (mut values, mut counts) = ([0.0; 8], [0; 2]);
+    let (count, ()) = allocations(|| {
+        let range = Range::log_uniform(1e-6, 1e-3).unwrap();
+        for (trial, value) in (0..).zip(&mut values) {
+            *value = range.draw(1, trial, 0);
+        }
+        let (next, edge) = range.refine(&values);
+        assert!(next.high() <= range.high() || edge.is_some());
+        let points = grid_counts(9, &[range.points(), range.points()], &mut counts).unwrap();
+        assert_eq!((points, grid_place(5, &counts, 1), range.point(0, 3)), (9, 1, 1e-6));
+        assert_eq!(Halving::new(9, 9, 3).unwrap().rung(1).trials, 3);
+    });
+    assert_eq!(count, 0);
 }

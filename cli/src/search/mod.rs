@@ -40,7 +40,7 @@ pub(crate) fn search(arguments: &SearchArgs) -> Outcome<()> {
     material::cut(&mut splits, arguments.subset)?;
     let (rates, widths) = (RateArgs::default(), WidthArgs::default());
     let (rows, channels) = (splits.train.len(), splits.train.shape.channels);
-    let epochs = arguments.rounds()?.1.last().copied();
+    let epochs = arguments.rounds()?.1.into_iter().min();
     let (data, units, rule) = (&arguments.data, &arguments.units(), &arguments.rule);
     let base = options(data, &widths, units, &rates, rule, epochs, rows, channels)?;
     let plan = Plan::new(arguments, base, checksum, level)?;
@@ -96,9 +96,9 @@ pub(crate) fn search(arguments: &SearchArgs) -> Outcome<()> {
         None => &materials[0],
     };
     let options = plan.space.options(&plan.options, &best.values, best.of_epochs);
-    let test = trial::test(material, &options, level, best.epoch)?
+    let (test, epoch) = trial::test(material, &options, level, best.of_epochs)?
         .ok_or_else(|| output.interrupted("while the best trial was trained again for the test"))?;
-    output.done(&best, &options, &test)
+    output.done(&best, &options, &test, epoch)
 }
 
 fn journal_path(arguments: &SearchArgs) -> Outcome<Option<PathBuf>> {

@@ -142,10 +142,10 @@ impl Output<'_> {
     }
 
     /// The whole search is over.
-    pub(crate) fn done(&self, best: &Best, options: &Options, test: &Evaluation) -> Outcome<()> {
-        let command = command(&Options { epochs: best.epoch, ..options.clone() })?;
+    pub(crate) fn done(&self, best: &Best, options: &Options, test: &Evaluation, epoch: u32) -> Outcome<()> {
+        let command = command(options)?;
         let event = json!({
-            "event": "done", "best": best.trial, "best_epoch": best.epoch, "test_acc": test.accuracy(),
+            "event": "done", "best": best.trial, "best_epoch": epoch, "test_acc": test.accuracy(),
             "test_loss": test.loss, "command": command,
         });
         self.console.result(&event, || {
@@ -157,11 +157,11 @@ impl Output<'_> {
                 _ => "again",
             };
             format!(
-                "best is trial {} of round {}: validation accuracy {validation:.4} after {} epochs ({})\n\
-                 {accuracy}, loss {:.4}\n{whole}: {command}",
+                "best is trial {} of round {}: validation accuracy {validation:.4} within {} epochs ({})\n\
+                 {accuracy}, loss {:.4}, with the weights of epoch {epoch}\n{whole}: {command}",
                 best.number,
                 best.trial.round,
-                best.epoch,
+                best.trial.epochs,
                 named(&best.values),
                 test.loss
             )

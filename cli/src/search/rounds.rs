@@ -48,8 +48,7 @@ pub(crate) struct Best {
     pub(crate) number: u64,
     pub(crate) trial: Trial,
     pub(crate) values: Values,
-    /// Its best epoch, and how many it was planned for.
-    pub(crate) epoch: u32,
+    /// The epochs that it was planned for.
     pub(crate) of_epochs: u32,
 }
 
@@ -333,10 +332,7 @@ impl Rounds<'_> {
 
     fn best(&self, number: u64, of_epochs: u32) -> Best {
         let known = &self.trials[&number];
-        let score = self.score(number);
-        let epoch =
-            known.accuracies.iter().position(|accuracy| *accuracy == score).map_or(1, |i| i as u32 + 1);
-        Best { number, trial: known.trial(number), values: known.values.clone(), epoch, of_epochs }
+        Best { number, trial: known.trial(number), values: known.values.clone(), of_epochs }
     }
 }
 

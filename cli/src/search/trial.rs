@@ -60,13 +60,14 @@ pub(crate) fn run(
     Ok(Some(Outcomes { accuracies, diverged }))
 }
 
-/// Trains as a trial did, up to its best epoch, and looks at the test rows once. None where someone asked to stop.
+/// Trains as a trial did, and looks at the test rows once, with the weights of the best epoch, as `slicewise train` does; and
+/// which that was. None where someone asked to stop.
 pub(crate) fn test(
     material: &Material,
     options: &Options,
     level: Level,
     epochs: u32,
-) -> Outcome<Option<Evaluation>> {
+) -> Outcome<Option<(Evaluation, u32)>> {
     with_fit(material, options, level, |fit| {
         for epoch in 1..=epochs {
             match fit.epoch(epoch)? {
@@ -77,7 +78,8 @@ pub(crate) fn test(
                 }
             }
         }
-        fit.test().map(Some)
+        let epoch = fit.best.measured().map_or(epochs, |best| best.epoch);
+        Ok(Some((fit.test()?, epoch)))
     })
 }
 

@@ -1,4 +1,4 @@
-//! Every public kernel and the trainer in a program that has no `std`, no allocator and no way to panic.
+//! Every public kernel, the trainer and the search in a program that has no `std`, no allocator and no way to panic.
 //!
 //! That it links is the test:
 //! - `std` would bring a panic handler of its own, and there can be only one;
@@ -17,6 +17,7 @@ use core::panic::PanicInfo;
 use slicewise::kernels::Level;
 
 mod kernels;
+mod search;
 mod trainer;
 
 // The C library gives the start-up code, and `memcpy` and its kin, which the compiler calls by name.
@@ -48,7 +49,8 @@ extern "C" fn main() -> c_int {
     let right = kernels::run::<f32>(level)
         & kernels::run::<f64>(level)
         & trainer::run::<f32>(level)
-        & trainer::run::<f64>(level);
+        & trainer::run::<f64>(level)
+        & search::run();
     c_int::from(!right)
 }
 

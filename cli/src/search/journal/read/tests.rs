@@ -112,7 +112,7 @@ fn lines() -> impl Strategy<Value = String> {
         "distribution",
         "intermediate_values",
     ];
-    let field = (proptest::sample::select(&names[..]), value);
+    let field = (proptest::sample::select(names.to_vec()), value);
     let line = (0..12u32, proptest::collection::vec(field, 0..6)).prop_map(|(op, fields)| {
         let fields: String = fields.iter().map(|(name, value)| format!(",\"{name}\":{value}")).collect();
         format!("{{\"op_code\":{op}{fields}}}\n")
