@@ -86,7 +86,7 @@ pub fn gather<A: Copy>(from: &[A], width: usize, rows: &[u32], to: &mut [A]) -> 
 }
 
 /// A number below `n`, each as likely (Lemire 2019).
-fn below(rng: &mut impl Rng, n: u32) -> u32 {
+pub(crate) fn below(rng: &mut impl Rng, n: u32) -> u32 {
     let threshold = n.wrapping_neg().checked_rem(n).unwrap_or(0);
     loop {
         let product = u64::from(rng.next_u32()) * u64::from(n);

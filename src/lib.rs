@@ -31,11 +31,12 @@
 //! The rooms: [`Layer`] (what a network is made of), [`Network`] (binding, steps, predictions), [`Init`] (how weights
 //! start), [`preprocess`] (fitted on the training split, applied everywhere), [`batches`] (shuffled mini-batches),
 //! [`schedule`] (learning rates that fall), [`monitor`] (what a network shows of itself), [`theory`] (what it would show
-//! at infinite width), [`search`] (hyper-parameters); the kernels are [`kernels`].
+//! at infinite width), [`check`] (is it healthy?), [`search`] (hyper-parameters); the kernels are [`kernels`].
 #![no_std]
 
 mod arena;
 pub mod batches;
+pub mod check;
 mod error;
 mod init;
 mod layer;
@@ -53,4 +54,4 @@ pub use error::Error;
 pub use init::Init;
 pub use kernels::{Activation, BatchNorm, Element, Level, Momentum, Optimizer, RunningVariance};
 pub use layer::Layer;
-pub use network::{Evaluation, Network, Role, StepReport, Update};
+pub use network::{Evaluation, Network, Role, Saved, StepReport, Update, saved_len};

@@ -3,6 +3,7 @@
 mod backward;
 mod forward;
 mod place;
+mod saved;
 mod tensors;
 
 use crate::arena::Arena;
@@ -16,6 +17,7 @@ use crate::{Error, Layer};
 use place::{Place, span, span_mut};
 use rand_core::Rng;
 
+pub use saved::{Saved, saved_len};
 pub use tensors::Role;
 
 /// A network in an arena. After [`bind`](Network::bind) nothing is allocated, and no call fails but for its own arguments.
@@ -255,6 +257,35 @@ impl<'a, T: Element> Network<'a, T> {
         self.backward(inputs, rows, observe)
     }
 
+    /// The loss of a batch as a step sees it, with the batch's own statistics and dropout, without the backward pass (running
+    /// statistics are updated): the gradients at hand stay.
+    ///
+    /// ```
+    /// use slicewise::{Layer, Level, Network, arena_len};
+    ///
+    /// const NET: &[Layer] = &[Layer::dense(2, 4)];
+    /// let mut arena = [0.0f64; arena_len(NET, 1)];
+    /// let mut net = Network::bind(NET, 1, Level::detect(), &mut arena)?;
+    /// let report = net.loss(&[1.0, 2.0], &[3])?; // all weights are 0: every class is as likely
+    /// assert!((report.loss - 4f64.ln()).abs() < 1e-15);
+    /// # Ok::<(), slicewise::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`step`](Network::step).
+    pub fn loss(&mut self, inputs: &[T], labels: &[u32]) -> Result<StepReport, Error> {
+        if !self.training {
+            return Err(Error::InferenceOnly);
+        }
+        let rows = self.check_batch(inputs, labels)?;
+        self.forward_training(inputs, rows)?;
+        let classes = self.classes();
+        let end = Place::end(self.layers, self.batch);
+        let logits = span(self.arena.activations, end.input(self.batch), rows * classes)?;
+        let loss = cross_entropy_loss(self.level, classes, logits, labels)?;
+        Ok(StepReport { loss: loss.loss, penalty: 0.0, correct: loss.correct, rows })
+    }
+
     /// Applies the update to the gradients at hand; returns the penalty before it.
     ///
     /// # Errors
@@ -372,6 +403,12 @@ impl<'a, T: Element> Network<'a, T> {
     #[must_use]
     pub fn level(&self) -> Level {
         self.level
+    }
+
+    /// The rows that it is bound for.
+    #[must_use]
+    pub fn batch(&self) -> usize {
+        self.batch
     }
 
     /// Updates done since [`initialise`](Network::initialise).

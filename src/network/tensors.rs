@@ -112,7 +112,7 @@ impl<T: Element> Network<'_, T> {
     }
 
     /// Where a tensor lies, its length, and whether among the running statistics.
-    fn locate(&self, layer: usize, role: Role) -> Option<(usize, usize, bool)> {
+    pub(super) fn locate(&self, layer: usize, role: Role) -> Option<(usize, usize, bool)> {
         let (before, layer) = (self.layers.get(..layer)?, self.layers.get(layer)?);
         let place = match before {
             [] => Place::start(self.layers),

@@ -5,6 +5,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::Cell;
 use rand_pcg::Pcg64;
 use slicewise::batches::{gather, shuffle};
+use slicewise::check;
 use slicewise::monitor::{mean_and_std, statistics};
 use slicewise::preprocess::{
     Center, Images, Scale, Values, add_covariance, apply, covariance_scratch_len, fit, project,
@@ -13,7 +14,7 @@ use slicewise::preprocess::{
 use slicewise::schedule::{Schedule, warm_up};
 use slicewise::search::{Halving, Range, grid_counts, grid_place};
 use slicewise::theory::{Signal, hidden_layers};
-use slicewise::{Activation, Init, Layer, Level, Network, Optimizer, Update, arena_len};
+use slicewise::{Activation, Init, Layer, Level, Network, Optimizer, Update, arena_len, saved_len};
 use std::alloc::System;
 
 struct Counting;
@@ -133,6 +134,48 @@ fn a_search_allocates_nothing() {
         let points = grid_counts(9, &[range.points(), range.points()], &mut counts).unwrap();
         assert_eq!((points, grid_place(5, &counts, 1), range.point(0, 3)), (9, 1, 1e-6));
         assert_eq!(Halving::new(9, 9, 3).unwrap().rung(1).trials, 3);
+    });
+    assert_eq!(count, 0);
+}
+
+/// Every check of the recipe, but for what the caller lends.
+#[test]
+fn checks_allocate_nothing() {
+    let level = Level::detect();
+    let labels: Vec<u32> = (0..64).map(|i| i % 10).collect();
+    let values: Vec<f64> = (0..64 * 64).map(|i| f64::from(i * 37 % 101) / 50.0 - 1.0).collect();
+    let (mut arena, mut memory) = (vec![0.0f64; arena_len(NET, 32)], vec![0.0; saved_len(NET)]);
+    let (mut order, mut batch, mut batch_labels) = (vec![0; 64], vec![0.0; 32 * 64], vec![0; 32]);
+    let mut points = [check::RatePoint::NEW; 3];
+    let mut losses = [0.0; 20];
+    let update = Update { optimizer: Optimizer::adam(), learning_rate: 1e-3, regularisation: 1e-4 };
+    let (count, ()) = allocations(|| {
+        let mut net = Network::bind(NET, 32, level, &mut arena).unwrap();
+        net.initialise(Init::Auto, &mut Pcg64::new(1, 1)).unwrap();
+        let (few, few_labels) = (&values[..8 * 64], &labels[..8]);
+        let sample = check::Sample { per_tensor: 4, seed: 1 };
+        check::gradient(&mut net, few, few_labels, &sample, |_, gradient| gradient).unwrap();
+        check::initial_loss(&mut net, &values, &labels).unwrap();
+        check::regularisation(&mut net, few, few_labels, 1e3, &mut memory).unwrap();
+        let rows = check::Rows { inputs: &values[..], labels: &labels[..] };
+        let mut lent = check::Lent { order: &mut order, inputs: &mut batch, labels: &mut batch_labels };
+        let rates = [1e-4, 1e-3, 1e-2];
+        check::sweep(&mut net, rows, &mut lent, &update, &rates, 4, 1, &mut memory, &mut points, |_| ())
+            .unwrap();
+        check::inputs(level, 64, &values).unwrap();
+        let mut sums = [0.0; NET.len()];
+        let mut to = losses.iter_mut();
+        check::trial(&mut net, rows, &mut lent, &update, 1, 20, |net, report| {
+            check::add_update_ratios(net, &mut sums).unwrap();
+            if let Some(to) = to.next() {
+                *to = report.loss;
+            }
+        })
+        .unwrap();
+        check::signal(&net, 32, |_, _| ()).unwrap();
+        let _ = check::loss_curve(&losses);
+        let _ = check::equal_units(&net);
+        check::overfit(&mut net, few, few_labels, &update, 5).unwrap();
     });
     assert_eq!(count, 0);
 }
