@@ -8,6 +8,7 @@ mod args;
 mod best;
 mod console;
 mod data;
+mod doctor;
 mod error;
 mod evaluate;
 mod events;
@@ -50,5 +51,6 @@ fn run() -> Outcome<()> {
         Command::Eval(arguments) => apply::eval(&arguments),
         Command::Predict(arguments) => apply::predict(&arguments),
         Command::Report(arguments) => report::report(&arguments),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
     }
 }

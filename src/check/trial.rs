@@ -151,7 +151,7 @@ impl Overfit {
 
 /// Trains on one small batch, twenty rows are usual, until it is known by heart, the loss explodes or `steps` are done. A network
 /// that cannot do this has a fault in its backward pass, its start or its learning rate (CS231n, "Babysitting the learning
-/// process"). Without regularisation and dropout, or it may well not.
+/// process"). Without regularisation and dropout, or it may well not. `each` sees every step's report.
 ///
 /// ```
 /// use rand_pcg::Pcg64;
@@ -164,7 +164,7 @@ impl Overfit {
 /// net.initialise(Init::Auto, &mut Pcg64::new(1, 1))?;
 /// let update = Update { optimizer: Optimizer::momentum(), learning_rate: 0.1, regularisation: 0.0 };
 /// let xor = [0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0];
-/// let check = overfit(&mut net, &xor, &[0, 1, 1, 0], &update, 1000)?;
+/// let check = overfit(&mut net, &xor, &[0, 1, 1, 0], &update, 1000, |_| ())?;
 /// assert_eq!(check.verdict(), Verdict::Pass);
 /// # Ok::<(), slicewise::Error>(())
 /// ```
@@ -177,6 +177,7 @@ pub fn overfit<T: Element>(
     labels: &[u32],
     update: &Update,
     steps: usize,
+    mut each: impl FnMut(&StepReport),
 ) -> Result<Overfit, Error> {
     let mut run = Overfit { first_loss: 0.0, loss: f64::NAN, accuracy: 0.0, steps: 0, exploded: false };
     while run.steps < steps && run.verdict() != Verdict::Pass && !run.exploded {
@@ -189,6 +190,7 @@ pub fn overfit<T: Element>(
         (run.loss, run.accuracy) = (sums.loss(), sums.accuracy());
         run.exploded = is_exploded(run.loss, run.first_loss, net.classes());
         run.steps += 1;
+        each(&report);
     }
     Ok(run)
 }

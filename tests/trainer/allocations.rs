@@ -175,7 +175,7 @@ fn checks_allocate_nothing() {
         check::signal(&net, 32, |_, _| ()).unwrap();
         let _ = check::loss_curve(&losses);
         let _ = check::equal_units(&net);
-        check::overfit(&mut net, few, few_labels, &update, 5).unwrap();
+        check::overfit(&mut net, few, few_labels, &update, 5, |_| ()).unwrap();
     });
     assert_eq!(count, 0);
 }

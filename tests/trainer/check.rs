@@ -125,7 +125,7 @@ fn a_few_rows_are_learned_by_heart_or_not() {
     let run = |init, learning_rate| {
         with(net, init, 1, |net| {
             let update = Update { learning_rate, ..SGD };
-            overfit(net, &values[..BATCH * 8], &labels[..BATCH], &update, 1000).unwrap()
+            overfit(net, &values[..BATCH * 8], &labels[..BATCH], &update, 1000, |_| ()).unwrap()
         })
     };
     let healthy = run(Init::Auto, 0.3);

@@ -3,6 +3,7 @@
 mod groups;
 
 use crate::data::Source;
+use crate::doctor::DoctorArgs;
 use crate::error::{Failure, Outcome};
 use crate::init_report::InitReportArgs;
 use crate::options::Options;
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Writes a report anew from the files that the other commands left
     Report(ReportArgs),
+    /// Check a network and its training before it is trained: gradients, first loss, learning rate and more
+    Doctor(Box<DoctorArgs>),
 }
 
 #[derive(Debug, Args)]
