@@ -6,6 +6,8 @@ use crate::Element;
 
 /// Parts that a curve is averaged in, so that noise does not decide.
 const PARTS: usize = 20;
+/// Values that tell where it begins.
+const FEW: usize = 5;
 
 /// The shapes of a loss curve (CS231n, "Babysitting the learning process").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,12 +70,13 @@ pub fn loss_curve(losses: &[f64]) -> LossCurve {
         *to = values.iter().sum::<f64>() / count(values.len());
     }
     let [first, .., last] = means;
-    // The very first values, before the first mean hides a fall within it.
-    let start = losses.first().copied().unwrap_or(first).max(first);
+    // The very first values: the first mean may hide a fall within it.
+    let few = losses.get(..len.min(FEW)).unwrap_or_default();
+    let start = (few.iter().sum::<f64>() / count(few.len())).max(first);
     let middle = means.get(PARTS / 2).copied().unwrap_or(last);
     let lowest = means.iter().copied().fold(f64::INFINITY, f64::min);
-    let moved = losses.iter().position(|loss| *loss < 0.98 * start).unwrap_or(len);
-    let plateau = count(moved) / count(len.max(1));
+    let moved = means.iter().position(|mean| *mean < 0.98 * start).unwrap_or(PARTS);
+    let plateau = count(moved) / count(PARTS);
     let fall = (start - last) / start;
     let (early, late) = (start - middle, middle - last);
     let fifth = means.get(PARTS / 5).copied().unwrap_or(last);

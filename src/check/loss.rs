@@ -81,7 +81,8 @@ pub struct Regularisation {
     pub with: f64,
     /// `0.5 * reg * sum W^2` over the dense layers' weights.
     pub expected: f64,
-    /// How far a step's pull at the weights, `(W - lr * g - W') / (lr * reg)`, is from W: `||pull - W|| / ||W||`.
+    /// How far a step's pull at the weights, `pull = (W - lr * g - W') / (lr * reg)`, is from W: `||pull - W||` over the norm of
+    /// W and W' together.
     pub pull_error: f64,
 }
 
@@ -173,6 +174,7 @@ fn pull_error<T: Element>(net: &Network<'_, T>, saved: &Saved<'_, T>, reg: f64, 
             let (before, after, gradient) = (before.to_f64(), after.to_f64(), gradient.to_f64());
             let pull = (before - learning_rate * gradient - after) / (learning_rate * reg);
             differences += (pull - before) * (pull - before);
+            squares += after * after;
         }
     }
     if differences == 0.0 { 0.0 } else { Element::sqrt(differences / squares) }

@@ -52,8 +52,10 @@ impl RatePoint {
 /// What a [`sweep`] found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sweep {
-    /// The loss before the first step.
+    /// The loss without learning, of the very rows that the points' losses are of.
     pub first_loss: f64,
+    /// The share of them that were right without learning.
+    pub first_accuracy: f64,
     /// The rates that were tried: after one that explodes, none.
     pub tried: usize,
     /// The smallest rate that can be used, the best, and the largest; `None` where none lowers the loss.
@@ -125,12 +127,14 @@ pub fn sweep<T: Element>(
 ) -> Result<Sweep, Error> {
     expect_len("points", rates.len(), points.len())?;
     let saved = Saved::new(net, memory)?;
-    let (mut first_loss, mut tried) = (0.0, 0);
+    // The same batches and dropped units, without learning: what is compared differs by the learning rate alone.
+    let still = trial(net, rows, lent, &Update { learning_rate: 0.0, ..*update }, seed, steps, |_, _| ())?;
+    saved.restore(net)?;
+    let mut tried = 0;
     for (learning_rate, point) in rates.iter().zip(points.iter_mut()) {
         let update = Update { learning_rate: *learning_rate, ..*update };
         let run = trial(net, rows, lent, &update, seed, steps, |_, _| ())?;
         saved.restore(net)?;
-        first_loss = run.first_loss;
         *point = RatePoint {
             learning_rate: *learning_rate,
             loss: run.loss,
@@ -144,8 +148,8 @@ pub fn sweep<T: Element>(
             break;
         }
     }
-    let usable = judge_rates(first_loss, points.get_mut(..tried).unwrap_or_default());
-    Ok(Sweep { first_loss, tried, usable })
+    let usable = judge_rates(still.loss, points.get_mut(..tried).unwrap_or_default());
+    Ok(Sweep { first_loss: still.loss, first_accuracy: still.accuracy, tried, usable })
 }
 
 /// Judges rates, from small to large, by their losses; returns the smallest usable one, the best and the largest, with all those
@@ -201,7 +205,7 @@ mod tests {
         assert!(close(low, 1e-3) && close(best, 1e-2) && close(high, 1e-1), "{low} {best} {high}");
         let expected = [TooSmall, TooSmall, Usable, Usable, Usable, TooLarge, TooLarge];
         assert_eq!(points.map(|point| point.judgement), expected);
-        let sweep = Sweep { first_loss: 2.3, tried: 7, usable: Some((low, best, high)) };
+        let sweep = Sweep { first_loss: 2.3, first_accuracy: 0.1, tried: 7, usable: Some((low, best, high)) };
         assert_eq!(sweep.judge(1e-6), Some(TooSmall));
         assert_eq!(sweep.judge(0.1), Some(Usable));
         assert_eq!(sweep.judge(0.2), Some(TooLarge));

@@ -201,8 +201,8 @@ pub fn equal_units<T: Element>(net: &Network<'_, T>) -> Option<usize> {
     })
 }
 
-/// Where updates are about a thousandth of the weights: a factor of 30 to either side.
-pub const UPDATE_RATIO: (f64, f64) = (3e-5, 3e-2);
+/// Where updates are about a thousandth of the weights: from a tenth of that to thirty times.
+pub const UPDATE_RATIO: (f64, f64) = (1e-4, 3e-2);
 
 /// Adds each layer's `||update|| / ||W||` of the last step, of its weights, to its element of `sums`; 0 for layers without
 /// weights. Divided by the steps, they are means.

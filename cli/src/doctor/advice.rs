@@ -42,17 +42,12 @@ impl Condition {
         let options = &patient.options;
         let mut mend = Vec::new();
         if !inputs.is_centred() || options.center == Center::None {
-            mend.push(if options.center == Center::None {
-                "leave out --center none"
-            } else {
-                "choose --center image"
-            });
+            mend.push("choose --center image");
         }
         if !inputs.is_scaled() {
             mend.push(match options.scale {
                 Scale::Std => "look for features of a few extreme values",
-                Scale::None => "leave out --scale none",
-                Scale::Factor(_) => "choose --scale std",
+                Scale::None | Scale::Factor(_) => "choose --scale std, or 1/255 for pixels",
             });
         }
         Some(format!(

@@ -25,15 +25,8 @@ pub(super) fn short(value: f64) -> String {
         size if size >= 100.0 => format!("{value:.0}"),
         size => {
             // Three digits that count.
-            let places = if size >= 10.0 {
-                1
-            } else if size >= 1.0 {
-                2
-            } else if size >= 0.1 {
-                3
-            } else {
-                4
-            };
+            let places =
+                [10.0, 1.0, 0.1, 0.01].iter().position(|limit| size >= *limit).map_or(5, |place| place + 1);
             let text = format!("{value:.places$}");
             text.trim_end_matches('0').trim_end_matches('.').into()
         }
@@ -108,7 +101,7 @@ mod tests {
             (1e-6, "1e-6"),
             (1.25e-7, "1.2e-7"),
             (1e6, "1e6"),
-            (-0.002, "-0.002"),
+            (-0.00234, "-0.00234"),
         ] {
             assert_eq!(short(value), text);
         }

@@ -1,8 +1,9 @@
 //! In training: the learning rate, the activations, the updates, the course of the loss, and other rows.
 
 use super::advice::LABELS;
-use super::figures::{activations, layer_name, percent, short, sweep_point, verdict};
+use super::figures::{activations, layer_name, percent, short, verdict};
 use super::patient::{Buffers, Patient, failed, room};
+use super::rates::{Rates, SWEEP_STEPS};
 use super::start::Start;
 use crate::console::Progress;
 use crate::error::Outcome;
@@ -10,15 +11,11 @@ use crate::events::{Activations, Check, Figure, Verdict};
 use crate::model::tensor_name;
 use crate::network::Memory;
 use slicewise::check::{
-    Gap, LossCurve, LossShape, RateJudgement, RatePoint, Signal, Sweep, Trial, UPDATE_RATIO,
-    add_update_ratios, judge_update_ratio, loss_curve, signal, sweep, trial,
+    Gap, LossCurve, LossShape, RateJudgement, Signal, Trial, UPDATE_RATIO, add_update_ratios,
+    judge_update_ratio, loss_curve, signal, trial,
 };
 use slicewise::{Layer, Network, Saved, arena_len, saved_len};
 
-/// Steps at each learning rate.
-const SWEEP_STEPS: usize = 100;
-/// Rates from 1e-7 on, two a decade.
-const SWEEP_RATES: u32 = 21;
 /// Steps of the run that everything else is read from.
 const RUN_STEPS: usize = 800;
 /// Where in it the update ratios are read: after warm-up, and before there is nothing left to learn.
@@ -36,59 +33,13 @@ pub(super) fn examine(
     let mut memory = Memory::new(arena_len(layers, patient.probe.max(patient.batch)))?;
     let mut net = patient.bind(layers, patient.probe.max(patient.batch), memory.slice())?;
     let mut buffers = Buffers::new(patient);
-    let rates = Rates::measure(patient, &mut net, &mut buffers)?;
     let run = Run::measure(patient, &mut net, &mut buffers)?;
-    let cause = Cause { patient, start, rates: &rates, run: &run };
+    let cause = Cause { patient, start, rates: &start.rates, run: &run };
     tell(cause.learning_rate())?;
     tell(cause.activations())?;
     tell(cause.update_ratio())?;
     tell(cause.loss_curve())?;
     tell(cause.gap())
-}
-
-/// The sweep.
-struct Rates {
-    found: Sweep,
-    points: Vec<RatePoint>,
-}
-
-impl Rates {
-    fn measure(patient: &Patient, net: &mut Network<'_, f32>, buffers: &mut Buffers) -> Outcome<Self> {
-        let mut rates: Vec<f64> =
-            (0..SWEEP_RATES).map(|step| libm::exp10(-7.0 + 0.5 * f64::from(step))).collect();
-        rates.push(patient.options.lr);
-        rates.sort_by(f64::total_cmp);
-        rates.dedup_by(|a, b| (*a / *b - 1.0).abs() < 1e-9);
-        let mut points = vec![RatePoint::NEW; rates.len()];
-        let mut progress = Progress::new("learning-rate".into(), rates.len());
-        let mut saved = room(saved_len(&patient.layers))?;
-        let found = sweep(
-            net,
-            patient.rows(),
-            &mut buffers.lend(),
-            &patient.update(0.0),
-            &rates,
-            SWEEP_STEPS,
-            patient.options.seed,
-            &mut saved,
-            &mut points,
-            |done| progress.set(done, || format!("up to {}", short(rates[done - 1]))),
-        )
-        .map_err(failed)?;
-        points.truncate(found.tried);
-        Ok(Self { found, points })
-    }
-
-    /// What is to be thought of the asked rate.
-    fn judge(&self, learning_rate: f64) -> Option<RateJudgement> {
-        let measured =
-            self.points.iter().find(|point| (point.learning_rate / learning_rate - 1.0).abs() < 1e-9);
-        self.found.judge(learning_rate).filter(|_| self.found.usable.is_some()).map(|judged| match measured {
-            // Between usable rates it may explode nevertheless.
-            Some(point) if point.exploded => RateJudgement::TooLarge,
-            _ => judged,
-        })
-    }
 }
 
 /// A run at the asked learning rate.
@@ -192,7 +143,8 @@ impl Cause<'_> {
     fn labels_are_off(&self) -> bool {
         self.start.learns
             && self.run.gap.is_chance()
-            && self.judgement() == Some(RateJudgement::Usable)
+            && self.rate_is_off().is_none()
+            && self.run.after.dead.0 <= 0.5
             && !self.run.trial.exploded
     }
 
@@ -215,16 +167,8 @@ impl Cause<'_> {
         })
     }
 
-    /// What to do about a rate that cannot be used.
     fn rate_is_off(&self) -> Option<String> {
-        let (low, best, high) = self.rates.found.usable?;
-        let lr = short(self.patient.options.lr);
-        let choose = format!("choose --lr {} ({} to {} can be used)", short(best), short(low), short(high));
-        match self.judgement()? {
-            RateJudgement::TooSmall => Some(format!("the learning rate {lr} is too small: {choose}")),
-            RateJudgement::TooLarge => Some(format!("the learning rate {lr} is too large: {choose}")),
-            RateJudgement::Usable => None,
-        }
+        self.rates.off(self.patient.options.lr)
     }
 
     fn learning_rate(&self) -> Check {
@@ -245,7 +189,7 @@ impl Cause<'_> {
                 ),
                 verdict: Verdict::Fail,
                 advice: format!("the learning rate is not at fault: {}", self.why()),
-                figure: Some(self.sweep_figure(0.0, 0.0, 0.0)),
+                figure: Some(self.rates.figure()),
             };
         };
         let (verdict, advice) = match (self.judgement(), self.rate_is_off()) {
@@ -253,7 +197,7 @@ impl Cause<'_> {
                 let (before, after) = (self.start.initial.accuracy, run.trial.accuracy);
                 let course = format!(
                     "; in {} steps the loss moved from {:.6} to {:.6}",
-                    run.trial.steps, run.trial.first_loss, run.trial.loss
+                    run.trial.steps, self.start.initial.loss, run.trial.loss
                 );
                 let climbs = if after > before + 0.02 {
                     format!(
@@ -266,18 +210,15 @@ impl Cause<'_> {
                 (Verdict::Fail, advice + &course + &climbs)
             }
             (_, Some(advice)) => (Verdict::Fail, advice),
-            (_, None) => {
-                let reg = if self.patient.options.reg > 0.0 { "" } else { ", --reg 0" };
-                (
-                    Verdict::Pass,
-                    format!(
-                        "best within {SWEEP_STEPS} steps is {}; look for the best of whole runs between {} and {}{reg}",
-                        short(best),
-                        short(low),
-                        short(high)
-                    ),
-                )
-            }
+            (_, None) => (
+                Verdict::Pass,
+                format!(
+                    "best within {SWEEP_STEPS} steps is {}; look for the best of whole runs between {} and {}",
+                    short(best),
+                    short(low),
+                    short(high)
+                ),
+            ),
         };
         Check {
             name: "learning-rate".into(),
@@ -290,14 +231,8 @@ impl Cause<'_> {
             ),
             verdict,
             advice,
-            figure: Some(self.sweep_figure(low, best, high)),
+            figure: Some(self.rates.figure()),
         }
-    }
-
-    fn sweep_figure(&self, low: f64, suggested: f64, high: f64) -> Figure {
-        let Rates { found, points } = self.rates;
-        let points = points.iter().map(sweep_point).collect();
-        Figure::Sweep { points, first_loss: found.first_loss, low, high, suggested }
     }
 
     fn activations(&self) -> Check {
@@ -368,7 +303,7 @@ impl Cause<'_> {
         let (low, high) = UPDATE_RATIO;
         let expected =
             format!("||update|| / ||W|| about 1e-3 after warm-up: {} to {}", short(low), short(high));
-        let ratios = &self.run.ratios;
+        let (ratios, condition) = (&self.run.ratios, &self.start.condition);
         let name = "update-ratio".into();
         let steps = self.run.trial.steps;
         if steps < RATIO_STEPS.end {
@@ -390,7 +325,7 @@ impl Cause<'_> {
         let advice = match (judged, self.rate_is_off()) {
             (Verdict::Pass, _) => "none needed: the weights move at a good pace".into(),
             (_, Some(advice)) => advice,
-            (_, None) if self.start.condition.equal.is_some() || worst == 0.0 => self.why(),
+            (_, None) if worst == 0.0 || condition.cause(self.patient).is_some() => self.why(),
             (_, None) if worst < low => format!("the weights hardly move: raise --lr from {lr}"),
             (_, None) => format!("the weights are thrown about: lower --lr from {lr}"),
         };
@@ -463,7 +398,8 @@ impl Cause<'_> {
 
     fn gap(&self) -> Check {
         let gap = &self.run.gap;
-        let (judged, advice) = match verdict(gap.verdict()) {
+        let judged = if self.run.trial.exploded { Verdict::Fail } else { verdict(gap.verdict()) };
+        let (judged, advice) = match judged {
             Verdict::Pass if gap.gap() < Gap::SMALL => {
                 (Verdict::Pass, "there is hardly a gap: a larger model may learn more".into())
             }
@@ -483,13 +419,17 @@ impl Cause<'_> {
                 gap.commonest,
                 Gap::LARGE
             ),
-            measured: format!(
-                "{:.4} on learned rows, {:.4} on {} others: a gap of {:.4}",
-                gap.train,
-                gap.validation,
-                gap.rows,
-                gap.gap()
-            ),
+            measured: if self.run.trial.exploded {
+                format!("the loss exploded after {} steps", self.run.trial.steps)
+            } else {
+                format!(
+                    "{:.4} on learned rows, {:.4} on {} others: a gap of {:.4}",
+                    gap.train,
+                    gap.validation,
+                    gap.rows,
+                    gap.gap()
+                )
+            },
             verdict: judged,
             advice,
             figure: None,

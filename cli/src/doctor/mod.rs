@@ -5,6 +5,7 @@ mod advice;
 mod figures;
 mod learning;
 mod patient;
+mod rates;
 mod start;
 
 use crate::args::{DataArgs, MachineArgs, RateArgs, RuleArgs, UnitArgs, WidthArgs};

@@ -2,7 +2,8 @@
 
 use super::advice::Condition;
 use super::figures::{percent, short, verdict};
-use super::patient::{Patient, failed, room};
+use super::patient::{Buffers, Patient, failed, room};
+use super::rates::Rates;
 use crate::console::Progress;
 use crate::error::Outcome;
 use crate::events::{Check, Figure, Verdict};
@@ -33,15 +34,17 @@ const RATES: [f64; 9] = [1.0, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8];
 pub(super) struct Start {
     pub(super) condition: Condition,
     pub(super) initial: InitialLoss,
-    /// Whether the few rows could be learned at some rate.
+    pub(super) rates: Rates,
+    /// Whether the few rows could be learned at the asked rate.
     pub(super) learns: bool,
 }
 
 /// The first four checks.
 pub(super) fn examine(patient: &Patient, tell: &mut dyn FnMut(Check) -> Outcome<()>) -> Outcome<Start> {
     let layers = &patient.layers;
-    let mut memory = Memory::new(arena_len(layers, patient.probe))?;
-    let mut net = patient.bind(layers, patient.probe, memory.slice())?;
+    let batch = patient.probe.max(patient.batch);
+    let mut memory = Memory::new(arena_len(layers, batch))?;
+    let mut net = patient.bind(layers, batch, memory.slice())?;
     let condition = condition(patient, &mut net)?;
     let cause = condition.cause(patient);
 
@@ -53,10 +56,12 @@ pub(super) fn examine(patient: &Patient, tell: &mut dyn FnMut(Check) -> Outcome<
     let mut saved = room(saved_len(layers))?;
     let penalty = regularisation(&mut net, values, labels, REG, &mut saved).map_err(failed)?;
     tell(penalty_check(&penalty, &condition))?;
-    let few = Few::learn(patient)?;
-    let learns = few.other.is_some() || few.asked.verdict() == check::Verdict::Pass;
-    tell(few.check(patient, cause))?;
-    Ok(Start { condition, initial, learns })
+    // Here, so that a rate that is too small or too large is told with one that does.
+    let rates = Rates::measure(patient, &mut net, &mut Buffers::new(patient))?;
+    let few = Few::learn(patient, &rates)?;
+    let learns = few.asked.verdict() == check::Verdict::Pass;
+    tell(few.check(patient, &rates, cause))?;
+    Ok(Start { condition, initial, rates, learns })
 }
 
 /// The inputs, and what comes through the untrained network.
@@ -102,7 +107,8 @@ fn twin(patient: &Patient, net: &Network<'_, f32>) -> Outcome<GradientCheck> {
 }
 
 fn gradient_check(found: &GradientCheck) -> Check {
-    let place = found.at.map_or_else(String::new, |Parameter { layer, role, index }| {
+    let at = found.at.filter(|_| found.verdict() != check::Verdict::Pass);
+    let place = at.map_or_else(String::new, |Parameter { layer, role, index }| {
         format!(
             " at {}[{index}]: analytic {}, numeric {}",
             tensor_name(layer, role.name()),
@@ -202,11 +208,11 @@ struct Few {
 }
 
 impl Few {
-    fn learn(patient: &Patient) -> Outcome<Self> {
+    fn learn(patient: &Patient, rates: &Rates) -> Outcome<Self> {
         let layers = patient.layers_without_dropout();
         let rows = FEW.min(patient.train.labels.len());
         let mut memory = Memory::new(arena_len(&layers, rows))?;
-        let mut progress = Progress::new("overfit-small".into(), RATES.len() + 1);
+        let mut progress = Progress::new("overfit-small".into(), RATES.len() + 2);
         let (values, labels) = patient.first(rows);
         let mut attempt = |learning_rate: f64| -> Outcome<(Overfit, Vec<f64>)> {
             let mut net = patient.bind(&layers, rows, memory.slice())?;
@@ -221,7 +227,8 @@ impl Few {
         let (asked, mut losses) = attempt(lr)?;
         let mut other = None;
         if asked.verdict() != check::Verdict::Pass {
-            for (done, rate) in RATES.into_iter().enumerate() {
+            let best = rates.found.usable.map(|(_, best, _)| best);
+            for (done, rate) in best.into_iter().chain(RATES).enumerate() {
                 progress.set(done + 1, || format!("learning rate {}", short(rate)));
                 let (found, of_rate) = attempt(rate)?;
                 if found.verdict() == check::Verdict::Pass {
@@ -235,7 +242,7 @@ impl Few {
         Ok(Self { asked, losses, other, rows })
     }
 
-    fn check(self, patient: &Patient, cause: Option<String>) -> Check {
+    fn check(self, patient: &Patient, rates: &Rates, cause: Option<String>) -> Check {
         let lr = patient.options.lr;
         let passed = self.asked.verdict() == check::Verdict::Pass;
         let mut measured = format!("{} at learning rate {}", run(&self.asked), short(lr));
@@ -243,18 +250,17 @@ impl Few {
             (true, _) => (Verdict::Pass, "none needed: forward, backward and update work together".into()),
             (false, Some((rate, found))) => {
                 measured += &format!("; {} at {}", run(&found), short(rate));
-                let size = if lr < rate { "small" } else { "large" };
-                let advice = format!(
-                    "the network can learn, the learning rate {} is too {size} for it: try --lr {}",
-                    short(lr),
-                    short(rate)
-                );
+                let advice = rates.off(lr).unwrap_or_else(|| {
+                    let (lr, size) = (short(lr), if lr < rate { "small" } else { "large" });
+                    format!("the learning rate {lr} is too {size} for so few rows: try --lr {}", short(rate))
+                });
+                let advice = format!("the network can learn, the rate is at fault: {advice}");
                 // Full batches of a few rows may ask for another rate than training does.
                 (Verdict::Warn, advice)
             }
             (false, None) => {
-                let rates = format!("{} to {}", short(RATES[RATES.len() - 1]), short(RATES[0]));
-                measured += &format!("; no better at any of {rates}");
+                let tried = format!("{} to {}", short(RATES[RATES.len() - 1]), short(RATES[0]));
+                measured += &format!("; no better at any of {tried}");
                 let advice = cause.unwrap_or_else(|| {
                     "no learning rate helps, so that the network or its backward pass is at fault: see the gradient above; try \
                      more units, --init auto and --norm batch"

@@ -5,6 +5,7 @@ use core::hint::black_box;
 
 use rand_pcg::Pcg64;
 use slicewise::batches::{gather, shuffle};
+use slicewise::check;
 use slicewise::kernels::{Element, Level};
 use slicewise::monitor::{mean_and_std, statistics};
 use slicewise::preprocess::{
@@ -13,7 +14,9 @@ use slicewise::preprocess::{
 };
 use slicewise::schedule::{Schedule, warm_up};
 use slicewise::theory::{Signal, hidden_layers};
-use slicewise::{Activation, Error, Init, Layer, Network, Optimizer, Role, Update, arena_len, inference_arena_len};
+use slicewise::{
+    Activation, Error, Init, Layer, Network, Optimizer, Role, Update, arena_len, inference_arena_len, saved_len,
+};
 
 use crate::{hide, say};
 
@@ -33,9 +36,10 @@ const BATCH: usize = 4;
 /// Trains and evaluates; true where the network has learned XOR.
 pub fn run<T: Element>(level: Level) -> bool {
     let learned = train::<T>(level);
-    let wrong: Option<&CStr> = match learned {
-        Ok(true) => None,
-        Ok(false) => Some(c"the network has not learned XOR"),
+    let wrong: Option<&CStr> = match learned.and_then(|right| Ok((right, healthy::<T>(level)?))) {
+        Ok((true, true)) => None,
+        Ok((true, false)) => Some(c"a check is wrong"),
+        Ok((false, _)) => Some(c"the network has not learned XOR"),
         Err(_) => Some(c"the trainer refuses its operands"),
     };
     if let Some(wrong) = wrong {
@@ -134,4 +138,70 @@ fn train<T: Element>(level: Level) -> Result<bool, Error> {
     network.predict(inputs, probabilities)?;
     copy.predict(inputs, same)?;
     Ok(right && probabilities == same)
+}
+
+/// Every check of the recipe on a network that it can be told of in advance.
+fn healthy<T: Element>(level: Level) -> Result<bool, Error> {
+    const PLAIN: &[Layer] = &[Layer::dense(2, 16), Layer::tanh(), Layer::dense(16, 2)];
+    let level = black_box(level);
+    let (mut inputs, mut labels) = ([T::default(); 2 * BATCH], [0u32, 1, 1, 0]);
+    for (x, corner) in inputs.iter_mut().zip([0u8, 0, 0, 1, 1, 0, 1, 1]) {
+        *x = T::from(corner);
+    }
+    let (inputs, labels) = (hide(&mut inputs), hide(&mut labels));
+    let (mut arena, mut memory) = ([T::default(); arena_len(PLAIN, BATCH)], [T::default(); saved_len(PLAIN)]);
+    let (memory, mut sums) = (hide(&mut memory), [0.0; PLAIN.len()]);
+    let mut net = Network::bind(black_box(PLAIN), black_box(BATCH), level, hide(&mut arena))?;
+    net.initialise(black_box(Init::Auto), &mut Pcg64::new(black_box(1), 1))?;
+    let update = black_box(Update {
+        optimizer: Optimizer::Momentum { momentum: 0.9 },
+        learning_rate: 0.1,
+        regularisation: 0.0,
+    });
+    let mut right = check::initial_loss(&mut net, inputs, labels)?.verdict() != check::Verdict::Fail;
+    right &= check::regularisation(&mut net, inputs, labels, black_box(1e3), memory)?.verdict()
+        == check::Verdict::Pass;
+    right &= check::inputs(level, PLAIN.len() - 1, inputs)?.is_scaled();
+    right &= check::signal(&net, BATCH, |_, _| ())?.verdict() != check::Verdict::Fail;
+    right &= check::equal_units(&net).is_none();
+    let (mut order, mut batch, mut batch_labels) = ([0; BATCH], [T::default(); 2 * BATCH], [0u32; BATCH]);
+    let mut lent =
+        check::Lent { order: hide(&mut order), inputs: hide(&mut batch), labels: hide(&mut batch_labels) };
+    let rows = check::Rows { inputs: &*inputs, labels: &*labels };
+    let (rates, mut points) = (black_box([1e-6, 0.1, 1e6]), [check::RatePoint::NEW; 3]);
+    let sweep =
+        check::sweep(&mut net, rows, &mut lent, &update, &rates, 100, 1, memory, hide(&mut points), |_| ())?;
+    right &= sweep.judge(0.1) == Some(check::RateJudgement::Usable);
+    let (mut losses, mut ratios) = ([0.0; 100], Ok(()));
+    let mut to = losses.iter_mut();
+    check::trial(&mut net, rows, &mut lent, &update, 1, 100, |net, report| {
+        ratios = check::add_update_ratios(net, &mut sums);
+        if let Some(to) = to.next() {
+            *to = report.loss;
+        }
+    })?;
+    ratios?;
+    let [first, ..] = sums;
+    right &= check::judge_update_ratio(first / 100.0) != check::Verdict::Fail;
+    right &= check::loss_curve(hide(&mut losses)).verdict() != check::Verdict::Fail;
+    right &=
+        check::overfit(&mut net, inputs, labels, &update, 1000, |_| ())?.verdict() == check::Verdict::Pass;
+    let gap = black_box(check::Gap { train: 1.0, validation: 0.9, commonest: 0.5, rows: 100 });
+    Ok(right && gap.verdict() == check::Verdict::Pass && (!is_double::<T>() || gradients_agree(level)?))
+}
+
+/// The gradient check is in `f64` alone.
+fn gradients_agree(level: Level) -> Result<bool, Error> {
+    let mut arena = [0.0f64; arena_len(NET, BATCH)];
+    let mut net = Network::bind(black_box(NET), black_box(BATCH), level, hide(&mut arena))?;
+    net.initialise(black_box(Init::Auto), &mut Pcg64::new(black_box(1), 1))?;
+    let (mut inputs, mut labels) = ([0.1, 0.2, -0.3, 1.0, 1.1, 0.1, 0.9, 0.8], [0u32, 1, 1, 0]);
+    let sample = black_box(check::Sample { per_tensor: 8, seed: 1 });
+    let found =
+        check::gradient(&mut net, hide(&mut inputs), hide(&mut labels), &sample, |_, gradient| gradient)?;
+    Ok(found.verdict() == check::Verdict::Pass)
+}
+
+fn is_double<T: Element>() -> bool {
+    size_of::<T>() == size_of::<f64>()
 }
