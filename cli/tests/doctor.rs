@@ -41,6 +41,14 @@ fn checks(arguments: &[&str]) -> Vec<Value> {
     checks
 }
 
+/// The checks in words, without what is drawn.
+fn words(checks: &[Value]) -> String {
+    let line = |check: &Value| {
+        format!("{} {}: {}; {}", check["verdict"], check["name"], check["measured"], check["advice"])
+    };
+    checks.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
 fn named<'a>(checks: &'a [Value], name: &str) -> &'a Value {
     checks.iter().find(|check| check["name"] == name).unwrap()
 }
@@ -53,7 +61,7 @@ fn verdict<'a>(checks: &'a [Value], name: &str) -> &'a str {
 fn assert_named(arguments: &[&str], check: &str, words: &str) {
     for seed in SEEDS {
         let checks = checks(&[arguments, &["--seed", seed]].concat());
-        let told = format!("{arguments:?}, seed {seed}: {checks:#?}");
+        let told = format!("{arguments:?}, seed {seed}: {}", self::words(&checks));
         assert_ne!(verdict(&checks, check), "pass", "{told}");
         let first = checks.iter().find(|check| check["verdict"] != "pass").unwrap();
         for complaint in [named(&checks, check), first] {
@@ -173,12 +181,16 @@ fn the_lectures_network() {
     let initial = number(&named(&healthy, "initial-loss")["measured"]);
     assert!((initial - 10f64.ln()).abs() < 1e-4, "{initial}");
     for name in ["gradient", "regularization", "overfit-small", "learning-rate"] {
-        assert_eq!(verdict(&healthy, name), "pass", "{healthy:#?}");
+        assert_eq!(verdict(&healthy, name), "pass", "{name}: {}", words(&healthy));
     }
     let small = run("1e-6");
     assert_eq!(verdict(&small, "learning-rate"), "fail");
     let large = run("1e6");
-    assert!(named(&large, "learning-rate")["advice"].as_str().unwrap().contains("too large"), "{large:#?}");
+    assert!(
+        named(&large, "learning-rate")["advice"].as_str().unwrap().contains("too large"),
+        "{}",
+        words(&large)
+    );
     assert_eq!(verdict(&large, "loss-curve"), "fail");
 }
 

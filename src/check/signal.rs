@@ -61,7 +61,7 @@ pub fn inputs<T: Element>(level: Level, features: usize, inputs: &[T]) -> Result
     }
     let (mut largest_mean, mut largest_variance) = (0.0f64, 0.0f64);
     for feature in 0..features {
-        let values = || inputs.iter().skip(feature).step_by(features).map(|x| x.to_f64());
+        let values = || inputs.iter().skip(feature).step_by(features.max(1)).map(|x| x.to_f64());
         let mean = values().sum::<f64>() / count(rows);
         let variance = values().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count(rows);
         if mean.abs() > largest_mean.abs() {
@@ -197,7 +197,9 @@ pub fn equal_units<T: Element>(net: &Network<'_, T>) -> Option<usize> {
             _ => return false,
         };
         let weight = net.tensor(*index, Role::Weight).unwrap_or_default();
-        weight.chunks_exact(outputs).all(|row| row.first().is_none_or(|first| row.iter().all(|w| w == first)))
+        weight
+            .chunks_exact(outputs.max(1))
+            .all(|row| row.first().is_none_or(|first| row.iter().all(|w| w == first)))
     })
 }
 

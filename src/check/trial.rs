@@ -94,7 +94,7 @@ pub fn trial<T: Element>(
     while run.steps < steps && !run.exploded {
         shuffle(seed, pass, lent.order);
         pass += 1;
-        for chosen in lent.order.chunks_exact(batch) {
+        for chosen in lent.order.chunks_exact(batch.max(1)) {
             gather(rows.inputs, width, chosen, lent.inputs)?;
             gather(rows.labels, 1, chosen, lent.labels)?;
             let report = net.step(lent.inputs, lent.labels, update)?;

@@ -20,6 +20,8 @@ use slicewise::{Layer, Network, Saved, arena_len, saved_len};
 const RUN_STEPS: usize = 800;
 /// Where in it the update ratios are read: after warm-up, and before there is nothing left to learn.
 const RATIO_STEPS: core::ops::Range<usize> = 200..400;
+/// A run that ends below this share of the first loss did well, whatever a short sweep says of its rate.
+const WELL: f64 = 0.5;
 /// Rows that the accuracy on learned rows is measured on.
 const SEEN_ROWS: usize = 2_000;
 
@@ -34,7 +36,10 @@ pub(super) fn examine(
     let mut net = patient.bind(layers, patient.probe.max(patient.batch), memory.slice())?;
     let mut buffers = Buffers::new(patient);
     let run = Run::measure(patient, &mut net, &mut buffers)?;
-    let cause = Cause { patient, start, rates: &start.rates, run: &run };
+    let lr = patient.options.lr;
+    let did_well = !run.trial.exploded && run.trial.loss < WELL * start.rates.found.first_loss;
+    let rates = if did_well { start.rates.with(lr) } else { start.rates.clone() };
+    let cause = Cause { patient, start, rates: &rates, run: &run };
     tell(cause.learning_rate())?;
     tell(cause.activations())?;
     tell(cause.update_ratio())?;

@@ -10,13 +10,13 @@ use slicewise::check::{RateJudgement, RatePoint, Sweep, sweep};
 use slicewise::saved_len;
 
 /// Steps at each learning rate.
-pub(super) const SWEEP_STEPS: usize = 100;
+pub(super) const SWEEP_STEPS: usize = 300;
 /// Rates of 1 and 3 times each of these powers of ten are tried.
 const LOWEST: i8 = -7;
 const HIGHEST: i8 = 3;
 
 /// The sweep.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Rates {
     pub(super) found: Sweep,
     pub(super) points: Vec<RatePoint>,
@@ -62,6 +62,20 @@ impl Rates {
             Some(point) if point.exploded => RateJudgement::TooLarge,
             _ => judged,
         })
+    }
+
+    /// With a rate that did well in a longer run in the range: a network that begins with tiny weights moves late.
+    pub(super) fn with(&self, learning_rate: f64) -> Self {
+        let mut rates = self.clone();
+        if let Some((low, _, high)) = &mut rates.found.usable {
+            (*low, *high) = (low.min(learning_rate), high.max(learning_rate));
+            for point in &mut rates.points {
+                if (*low..=*high).contains(&point.learning_rate) && !point.exploded {
+                    point.judgement = RateJudgement::Usable;
+                }
+            }
+        }
+        rates
     }
 
     /// What to do about a rate that cannot be used.

@@ -26,7 +26,8 @@ const REG: f64 = 1e3;
 /// Rows to learn by heart, as in the lecture, and the steps for it.
 const FEW: usize = 20;
 const FEW_STEPS: usize = 1_000;
-/// Where the asked learning rate does not do, these are tried for the few rows.
+/// Where neither the asked learning rate nor the sweep's best does, these are tried for the few rows, for fewer steps.
+const RATE_STEPS: usize = 300;
 const RATES: [f64; 9] = [1.0, 0.1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8];
 
 /// What later checks ask of these.
@@ -214,23 +215,25 @@ impl Few {
         let mut memory = Memory::new(arena_len(&layers, rows))?;
         let mut progress = Progress::new("overfit-small".into(), RATES.len() + 2);
         let (values, labels) = patient.first(rows);
-        let mut attempt = |learning_rate: f64| -> Outcome<(Overfit, Vec<f64>)> {
+        let mut attempt = |learning_rate: f64, steps: usize| -> Outcome<(Overfit, Vec<f64>)> {
             let mut net = patient.bind(&layers, rows, memory.slice())?;
             let update = slicewise::Update { regularisation: 0.0, ..patient.update(learning_rate) };
             let mut losses = Vec::new();
-            let found =
-                overfit(&mut net, values, labels, &update, FEW_STEPS, |report| losses.push(report.loss))
-                    .map_err(failed)?;
+            let found = overfit(&mut net, values, labels, &update, steps, |report| losses.push(report.loss))
+                .map_err(failed)?;
             Ok((found, losses))
         };
         let lr = patient.options.lr;
-        let (asked, mut losses) = attempt(lr)?;
+        let (asked, mut losses) = attempt(lr, FEW_STEPS)?;
         let mut other = None;
         if asked.verdict() != check::Verdict::Pass {
             let best = rates.found.usable.map(|(_, best, _)| best);
-            for (done, rate) in best.into_iter().chain(RATES).enumerate() {
+            let best = best.map(|best| (best, FEW_STEPS));
+            for (done, (rate, steps)) in
+                best.into_iter().chain(RATES.map(|rate| (rate, RATE_STEPS))).enumerate()
+            {
                 progress.set(done + 1, || format!("learning rate {}", short(rate)));
-                let (found, of_rate) = attempt(rate)?;
+                let (found, of_rate) = attempt(rate, steps)?;
                 if found.verdict() == check::Verdict::Pass {
                     other = Some((rate, found));
                     losses = of_rate;
