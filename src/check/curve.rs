@@ -82,7 +82,7 @@ pub fn loss_curve(losses: &[f64]) -> LossCurve {
     let fifth = means.get(PARTS / 5).copied().unwrap_or(last);
     let shape = if means.iter().any(|mean| !mean.is_finite()) && len > 0 || last > EXPLODED * start {
         LossShape::Exploding
-    } else if !(fall >= 0.05) {
+    } else if fall < 0.05 || fall.is_nan() {
         // Having been low, and come back, it is no flat one.
         if lowest < 0.8 * start { LossShape::Stalled } else { LossShape::Flat }
     } else if plateau > 0.2 && fall > 0.2 {

@@ -173,7 +173,7 @@ fn compare(
     }
     check.excused += usize::from(kinked);
     if let Some((error, numeric)) = best
-        && !(error <= check.worst)
+        && (error > check.worst || error.is_nan())
     {
         *check = GradientCheck { worst: error, at: Some(parameter), analytic, numeric, ..*check };
     }

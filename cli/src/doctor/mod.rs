@@ -13,7 +13,7 @@ use crate::console::{Colour, Console};
 use crate::error::{Failure, Outcome};
 use crate::events::{Check, Verdict};
 use crate::files;
-use crate::report::duration;
+use crate::report::{self, duration};
 use clap::Args;
 use patient::Patient;
 use std::path::{Path, PathBuf};
@@ -68,6 +68,7 @@ pub(crate) fn doctor(arguments: &DoctorArgs) -> Outcome<()> {
 
     if let Some(directory) = &arguments.out {
         save(directory, &checks)?;
+        report::rebuild(directory)?;
     }
     console.say(|| ending(&checks, begun, arguments.out.as_deref()))?;
     let failed: Vec<&str> =
@@ -117,7 +118,7 @@ fn ending(checks: &[Check], begun: Instant, out: Option<&Path>) -> String {
         duration(begun.elapsed().as_secs_f64())
     );
     if let Some(directory) = out {
-        text += &format!("\nsaved in {}", directory.display());
+        text += &format!("\nsaved in {}; see report.html", directory.display());
     }
     text
 }

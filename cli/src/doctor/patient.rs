@@ -48,8 +48,9 @@ impl Patient {
         let mut splits = data.source().load(data.label.as_deref())?;
         let (rows, shape) = (splits.train.len(), splits.train.shape);
         let options = args::options(data, widths, units, rates, rule, None, rows, shape.channels)?;
-        let layers = network::layers(&network::describe(&options, shape.features(), splits.classes.len()));
         let preprocess = Preprocess::fit(level, &splits.train, &options)?;
+        let width = preprocess.width();
+        let layers = network::layers(&network::describe(&options, width, splits.classes.len()));
         let (train, validation) =
             (subset(splits.train.len(), ROWS), subset(splits.validation.len(), VALIDATION_ROWS));
         splits.train = splits.train.select(&train);
@@ -75,7 +76,7 @@ impl Patient {
             splits.name,
             thousands(splits.validation.len()),
             shape,
-            network::summary(&options, shape, splits.classes.len()),
+            network::summary(&options, width, splits.classes.len()),
             name_of(&options.optimizer),
             options.lr,
             batch,
