@@ -184,7 +184,7 @@ fn inputs_are_centred_and_scaled_or_not() {
     assert!(judged(&values).is_centred() && !judged(&values).is_scaled());
     // One feature in other units than the rest.
     let (mut values, _) = clouds(1);
-    values.iter_mut().step_by(8).for_each(|x| *x = *x * 50.0);
+    values.iter_mut().step_by(8).for_each(|x| *x *= 50.0);
     assert!(!judged(&values).is_scaled());
     assert!(inputs(Level::detect(), 8, &[0.0f32; 9]).is_err());
 }
