@@ -9,6 +9,7 @@ use crate::inputs::{Inputs, Preprocess};
 use crate::metrics::{Eval, Event, Predict};
 use crate::model::{Description, Model};
 use crate::network;
+use crate::test_set::{confusion, likeliest};
 use std::path::Path;
 
 /// Loss, accuracy and confusion.
@@ -23,11 +24,7 @@ pub(crate) fn eval(arguments: &EvalArgs) -> Outcome<()> {
     let inputs = used.preprocess.inputs(used.level, &table)?;
     let measured = used.evaluator().evaluate(&|net| network::import(&model, net), &inputs)?;
     let classes = &model.description.classes;
-    let mut confusion = vec![vec![0; classes.len()]; classes.len()];
-    let probabilities = used.probabilities(&inputs)?;
-    for (row, &label) in probabilities.chunks_exact(classes.len()).zip(&table.labels) {
-        confusion[label as usize][likeliest(row)] += 1;
-    }
+    let confusion = confusion(&used.probabilities(&inputs)?, &table.labels, classes.len());
     let eval = Eval {
         loss: measured.loss,
         acc: measured.accuracy(),
@@ -148,17 +145,6 @@ fn rename(table: &mut Table, classes: &[String], description: &Description, sour
     Ok(())
 }
 
-/// The first of the largest.
-fn likeliest(probabilities: &[f32]) -> usize {
-    let mut best = 0;
-    for (class, probability) in probabilities.iter().enumerate() {
-        if *probability > probabilities[best] {
-            best = class;
-        }
-    }
-    best
-}
-
 fn figures(eval: &Eval) -> String {
     format!("accuracy {:.4}, loss {:.4} on {} rows", eval.acc, eval.loss, crate::report::thousands(eval.rows))
 }
@@ -209,11 +195,5 @@ mod tests {
             matrix(&example()),
             "\n\n       predicted\nclass   no  yes\n   no    2    ·\n  yes    1    1"
         );
-    }
-
-    #[test]
-    fn ties_go_to_the_first() {
-        assert_eq!(likeliest(&[0.1, 0.45, 0.45]), 1);
-        assert_eq!(likeliest(&[1.0]), 0);
     }
 }

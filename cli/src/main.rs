@@ -27,6 +27,7 @@ mod report;
 mod run;
 mod search;
 mod tensors;
+mod test_set;
 mod train;
 
 use args::Command;

@@ -5,6 +5,7 @@ use crate::error::{Failure, Outcome};
 use crate::events::Activations;
 use crate::files::{self, json_line};
 use crate::options::Options;
+use crate::test_set::TestSet;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -23,6 +24,8 @@ pub(crate) enum Event {
     Epoch(Epoch),
     /// Training is over.
     Done(Done),
+    /// What the trained model makes of the test set.
+    Test(Box<TestSet>),
     /// A saved model was measured.
     Eval(Eval),
     /// One row was predicted.
@@ -165,6 +168,8 @@ pub(crate) struct Log {
     pub(crate) start: Start,
     pub(crate) epochs: Vec<Epoch>,
     pub(crate) done: Option<Done>,
+    /// The test set in detail, once training is over.
+    pub(crate) test: Option<TestSet>,
 }
 
 /// Reads a run's `metrics.jsonl`. A last line that was cut off is passed over: its run was killed there.
@@ -174,11 +179,12 @@ pub(crate) fn read(path: &Path) -> Outcome<Log> {
     let Some(Event::Start(start)) = events.next() else {
         return Err(Failure::unusable("does not begin with a run's start event").at(path.display()));
     };
-    let mut log = Log { start: *start, epochs: Vec::new(), done: None };
+    let mut log = Log { start: *start, epochs: Vec::new(), done: None, test: None };
     for event in events {
         match event {
             Event::Epoch(epoch) => log.epochs.push(epoch),
             Event::Done(done) => log.done = Some(done),
+            Event::Test(test) => log.test = Some(*test),
             _ => {}
         }
     }
@@ -330,6 +336,7 @@ pub(crate) mod tests {
                 seconds: 1.5,
                 heap_allocations_in_steps: 0,
             }),
+            test: None,
         }
     }
 

@@ -13,6 +13,7 @@ use crate::network;
 use crate::options::Options;
 use crate::report;
 use crate::tensors::Tensors;
+use crate::test_set::TestSet;
 use std::path::{Path, PathBuf};
 
 /// A run that is saved.
@@ -52,7 +53,7 @@ impl Run {
         let checksum = splits.checksum();
         checkpoint(fit, options, splits, 0, checksum).write(&directory.join(CHECKPOINT))?;
         let journal = Journal::create(directory, start)?;
-        let log = Log { start: start.clone(), epochs: Vec::new(), done: None };
+        let log = Log { start: start.clone(), epochs: Vec::new(), done: None, test: None };
         Ok(Self { directory: directory.to_path_buf(), journal, log, checksum })
     }
 
@@ -93,7 +94,13 @@ impl Run {
     ) -> Outcome<()> {
         self.journal.append(&Event::Done(done.clone()))?;
         self.log.done = Some(done.clone());
-        self.results(fit, options, splits)
+        self.results(fit, options, splits)?;
+        // The model as whoever uses it will read it.
+        let model = Model::read(&self.directory)?;
+        let test = TestSet::measure(&model, &fit.evaluator, &splits.test)?;
+        self.journal.append(&Event::Test(Box::new(test.clone())))?;
+        self.log.test = Some(test);
+        report::write(&self.directory, &self.log)
     }
 
     fn results(&self, fit: &Fit<'_>, options: &Options, splits: &Splits) -> Outcome<()> {

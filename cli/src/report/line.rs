@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Marked,
     /// Every value has a dot.
     Dotted,
+    /// Dots alone.
+    Dots,
     /// Thin.
     Thin,
     /// Thin and without its own weight in the chart: a theory beside what was measured.
@@ -180,11 +182,14 @@ impl Series {
                     points.windows(2).for_each(|pair| canvas.dashes(pair[0], pair[1], self.colour))
                 }
                 (Kind::Thin, [alone]) => canvas.dot(*alone, 2.0, self.colour, 1.0),
+                (Kind::Dots, _) => {}
                 (_, points) if points.len() > 1 => canvas.line(points, self.colour, width),
                 _ => {}
             }
-            if self.kind == Kind::Dotted {
-                points.iter().for_each(|point| canvas.dot(*point, 3.0, self.colour, 1.0));
+            if matches!(self.kind, Kind::Dotted | Kind::Dots) {
+                points.iter().for_each(|point| {
+                    canvas.dot(*point, if self.kind == Kind::Dots { 4.0 } else { 3.0 }, self.colour, 1.0)
+                });
             }
         }
     }
@@ -241,7 +246,7 @@ mod tests {
             values in proptest::collection::vec((any::<f64>(), any::<f64>()), 0..20),
             guide in any::<f64>(),
         ) {
-            for kind in [Kind::Marked, Kind::Dotted, Kind::Thin, Kind::Dashed] {
+            for kind in [Kind::Marked, Kind::Dotted, Kind::Dots, Kind::Thin, Kind::Dashed] {
                 for y in [Vertical::FromZero, Vertical::UpToOne, Vertical::Decades] {
                     let series = Series { colour: CURVES[0], points: values.clone(), kind };
                     let mut chart = Chart::over("epoch", "test", y, vec![series]);

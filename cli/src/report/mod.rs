@@ -1,18 +1,21 @@
 //! `report.html`: one file that opens from the disk, with everything in it.
 
-#![allow(dead_code, reason = "the parts that use them follow")]
-
 mod canvas;
 mod command;
 mod doctor;
 mod frame;
+mod histogram;
+mod images;
 mod init;
 mod line;
 mod material;
 mod numbers;
 mod page;
+mod scatter;
 mod search;
+mod test_set;
 mod training;
+mod weights;
 
 use crate::error::Outcome;
 use crate::files;
@@ -55,6 +58,12 @@ fn html(material: &Material) -> Outcome<String> {
 fn compose(page: &mut Page, material: &Material) -> Outcome<()> {
     if let Some(log) = &material.run {
         training::draw(page, log)?;
+        if let Some(test) = &log.test {
+            test_set::draw(page, test)?;
+        }
+        if let Some(model) = &material.model {
+            weights::draw(page, model)?;
+        }
         training::details(page, log);
     }
     if !material.checks.is_empty() {

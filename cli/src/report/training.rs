@@ -1,21 +1,29 @@
 //! The part of the page on a training run.
 
 use super::canvas::{BLUE, CURVES, FAINT, VERMILION};
+use super::histogram;
 use super::line::{Chart, Kind, Series, Vertical};
-use super::numbers::{bytes, duration, short, thousands};
+use super::numbers::{bytes, duration, percent, short, thousands};
 use super::page::{Key, Page};
 use crate::error::Outcome;
+use crate::events::Histogram;
 use crate::metrics::{Epoch, Log};
 use crate::options::name_of;
 
 /// Updates of this size, as a share of the weights, are good.
 const GOOD_RATIO: (f64, f64) = (3e-4, 3e-3);
 
+/// Layers whose activations are shown.
+const LAYERS: usize = 12;
+/// Epochs whose activations are shown.
+const RIDGES: usize = 14;
+
 /// Figures and curves.
 pub(super) fn draw(page: &mut Page, log: &Log) -> Outcome<()> {
     page.part(&format!("Training on {}", log.start.data.name), &lead(log));
     figures(page, log);
-    curves(page, log)
+    curves(page, log)?;
+    activations(page, log)
 }
 
 /// The options, and every epoch.
@@ -100,6 +108,44 @@ fn curves(page: &mut Page, log: &Log) -> Outcome<()> {
     let chart =
         over("Learning rate over epochs", Vertical::FromZero, vec![curve(log, BLUE, |epoch| epoch.lr)]);
     page.card("Learning rate", &[], chart.svg()?.as_deref(), "At the end of each epoch.");
+    page.end_grid();
+    Ok(())
+}
+
+/// Every layer's activations from epoch to epoch.
+fn activations(page: &mut Page, log: &Log) -> Outcome<()> {
+    let Some(last) = log.epochs.iter().rev().find(|epoch| !epoch.activations.is_empty()) else {
+        return Ok(());
+    };
+    page.grid("charts");
+    for layer in last.activations.iter().take(LAYERS) {
+        let found = |epoch: &Epoch| epoch.activations.iter().position(|other| other.layer == layer.layer);
+        let all: Vec<(u32, &Histogram)> = log
+            .epochs
+            .iter()
+            .filter_map(|epoch| Some((epoch.epoch, &epoch.activations.get(found(epoch)?)?.histogram)))
+            .collect();
+        // Evenly chosen, the first and the last among them.
+        let count = all.len().min(RIDGES);
+        let chosen =
+            (0..count).filter_map(|index| all.get(index * (all.len() - 1) / count.saturating_sub(1).max(1)));
+        let rows: Vec<(String, &Histogram)> =
+            chosen.map(|(epoch, histogram)| (epoch.to_string(), *histogram)).collect();
+        let svg = histogram::ridges(
+            &rows,
+            &format!("Histograms of the activations of {} over epochs", layer.layer),
+        )?;
+        let note = format!(
+            "Epoch by epoch, the last in front. Last: mean {}, std {}; zero {}, saturated {}, dead units {}. A bar far \
+             above the others is cut.",
+            short(layer.mean),
+            short(layer.std),
+            percent(layer.zero_fraction),
+            percent(layer.saturated_fraction),
+            percent(layer.dead_fraction)
+        );
+        page.card(&format!("Activations of {}", layer.layer), &[], Some(&svg), &note);
+    }
     page.end_grid();
     Ok(())
 }
