@@ -92,14 +92,14 @@ impl Run {
         options: &Options,
         splits: &Splits,
     ) -> Outcome<()> {
-        self.journal.append(&Event::Done(done.clone()))?;
-        self.log.done = Some(done.clone());
         self.results(fit, options, splits)?;
         // The model as whoever uses it will read it.
         let model = Model::read(&self.directory)?;
         let test = TestSet::measure(&model, &fit.evaluator, &splits.test)?;
         self.journal.append(&Event::Test(Box::new(test.clone())))?;
+        self.journal.append(&Event::Done(done.clone()))?;
         self.log.test = Some(test);
+        self.log.done = Some(done.clone());
         report::write(&self.directory, &self.log)
     }
 

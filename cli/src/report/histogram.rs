@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn a_tall_bar_is_cut() {
         let histogram = |counts: &[u64]| Histogram { low: 0.0, high: 1.0, counts: counts.to_vec() };
-        assert_eq!(heights(&histogram(&[60, 10, 20])), [1.0, 10.0 / 30.0, 20.0 / 30.0]);
+        assert_eq!(heights(&histogram(&[70, 10, 20])), [1.0, 10.0 / 30.0, 20.0 / 30.0]);
         assert_eq!(heights(&histogram(&[40, 10, 20])), [1.0, 0.25, 0.5]);
         assert_eq!(heights(&histogram(&[1000, 1, 0])), [1.0, 0.001, 0.0]);
     }

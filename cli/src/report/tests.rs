@@ -19,7 +19,7 @@ fn the_page_is_whole_and_needs_no_network() {
     for epochs in [0, 1, 2, 20, 1000] {
         let page = page_of(&example(epochs)).unwrap();
         is_self_contained(&page);
-        assert_eq!(page.matches("role=\"img\"").count(), if epochs == 0 { 0 } else { 4 });
+        assert_eq!(page.matches("role=\"img\"").count(), if epochs == 0 { 0 } else { 5 });
         assert!(!page.contains("NaN") && !page.contains("inf"));
     }
 }
@@ -52,5 +52,5 @@ fn values_that_are_no_numbers_do_no_harm() {
     log.epochs[1].update_ratio.clear();
     log.epochs[4].update_ratio[0].1 = 0.0;
     let page = page_of(&log).unwrap();
-    assert_eq!(page.matches("role=\"img\"").count(), 4);
+    assert_eq!(page.matches("role=\"img\"").count(), 5);
 }
