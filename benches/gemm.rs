@@ -1,7 +1,8 @@
-//! gemm beside `matrixmultiply`, and both beside the measured peak of multiply-adds.
+//! gemm beside `matrixmultiply`, `gemm` and `faer`, and all beside the measured peak of multiply-adds.
 //!
 //! `cargo bench -p slicewise-benches --bench gemm` prints, first, a table measured in turn (GFLOP/s, medians; pin it to a
-//! core with `taskset -c 1`), then criterion's own figures.
+//! core with `taskset -c 1`), then criterion's own figures; `-- --table` only the table, `-- 64x` only shapes with that in their
+//! names.
 #![allow(unsafe_code, reason = "the peer's interface takes pointers")]
 
 use core::time::Duration;
@@ -13,17 +14,43 @@ use slicewise_benches::{Contestant, in_turn, peak};
 /// m, k, n, and which of A and B are transposed.
 type Shape = (usize, usize, usize, bool, bool);
 
-/// Squares; then the three products of a step of 784-256-128-10 with batches of 128.
+/// Squares from tiny to large; products of training steps; heads and hidden layers of few columns; transposes; matrix times
+/// vector; tall, flat and odd ones.
 const SHAPES: &[Shape] = &[
+    (4, 4, 4, false, false),
+    (8, 8, 8, false, false),
+    (16, 16, 16, false, false),
+    (24, 24, 24, false, false),
+    (32, 32, 32, false, false),
+    (48, 48, 48, false, false),
     (64, 64, 64, false, false),
+    (96, 96, 96, false, false),
+    (128, 128, 128, false, false),
+    (192, 192, 192, false, false),
     (256, 256, 256, false, false),
+    (384, 384, 384, false, false),
     (512, 512, 512, false, false),
+    (768, 768, 768, false, false),
     (1024, 1024, 1024, false, false),
-    (128, 784, 256, false, false),
-    (784, 128, 256, true, false),
-    (128, 128, 256, false, true),
-    (128, 128, 10, false, false),
-    (1, 784, 256, false, false),
+    (2048, 2048, 2048, false, false),
+    (64, 3072, 500, false, false),
+    (64, 500, 500, false, false),
+    (128, 784, 100, false, false),
+    (60, 784, 100, false, false),
+    (60, 100, 100, false, false),
+    (256, 64, 10, false, false),
+    (1000, 500, 500, false, false),
+    (32, 3072, 50, false, false),
+    (500, 64, 500, true, false),
+    (3072, 64, 500, true, false),
+    (64, 500, 500, false, true),
+    (64, 500, 3072, false, true),
+    (1, 1024, 1024, false, false),
+    (1024, 1024, 1, false, false),
+    (10000, 64, 64, false, false),
+    (1024, 16, 1024, false, false),
+    (127, 129, 131, false, false),
+    (511, 513, 509, false, false),
 ];
 
 /// The operands of one product.
@@ -67,9 +94,11 @@ impl<T: Element> Operands<T> {
     }
 }
 
-/// The peer, in the type it has a function for.
+/// The peers, in the types they have functions for.
 trait Peer: Element {
     fn matrixmultiply(operands: &mut Operands<Self>);
+    fn gemm(operands: &mut Operands<Self>);
+    fn faer(operands: &mut Operands<Self>);
 }
 
 macro_rules! peer {
@@ -81,50 +110,85 @@ macro_rules! peer {
                 // SAFETY: the slices hold m k, k n and m n elements, which these strides do not leave.
                 unsafe { $function(m, k, n, 1.0, a, ra, ca, b, rb, cb, 0.0, c, n as isize, 1) }
             }
+
+            fn gemm(o: &mut Operands<Self>) {
+                let ((m, k, n, ..), [ra, ca, rb, cb]) = (o.shape, o.strides());
+                let (a, b, c) = (o.a.as_ptr(), o.b.as_ptr(), o.c.as_mut_ptr());
+                let one_thread = gemm::Parallelism::None;
+                // SAFETY: the slices hold m k, k n and m n elements, which these strides do not leave.
+                unsafe {
+                    gemm::gemm(
+                        m, n, k, c, 1, n as isize, false, a, ca, ra, b, cb, rb, 0.0, 1.0, false, false,
+                        false, one_thread,
+                    )
+                }
+            }
+
+            fn faer(o: &mut Operands<Self>) {
+                let (m, k, n, a_t, b_t) = o.shape;
+                let matrix = |data, rows, cols, turned| match turned {
+                    true => faer::MatRef::from_row_major_slice(data, cols, rows).transpose(),
+                    false => faer::MatRef::from_row_major_slice(data, rows, cols),
+                };
+                let (a, b) = (matrix(&o.a[..], m, k, a_t), matrix(&o.b[..], k, n, b_t));
+                let c = faer::MatMut::from_row_major_slice_mut(&mut o.c, m, n);
+                faer::linalg::matmul::matmul(c, faer::Accum::Replace, a, b, 1.0, faer::Par::Seq);
+            }
         }
     };
 }
 peer!(f32, matrixmultiply::sgemm);
 peer!(f64, matrixmultiply::dgemm);
 
+const PEERS: [&str; 3] = ["matrixmultiply", "gemm", "faer"];
+
 fn name((m, k, n, a_t, b_t): Shape) -> String {
     let letter = |transposed| if transposed { 'T' } else { 'N' };
     format!("{m}x{k}x{n} {}{}", letter(a_t), letter(b_t))
 }
 
-fn table<T: Peer>(dtype: &str) {
+fn table<T: Peer>(dtype: &str, wanted: &[String]) {
     let best = Level::detect();
     println!("{dtype}, GFLOP/s (share of the peak at level {})", best.name());
     print!("{:>18}", "m x k x n");
-    for name in Level::available().map(Level::name).chain(["matrixmultiply"]) {
+    for name in Level::available().map(Level::name).chain(PEERS) {
         print!("  {name:>14}");
     }
-    println!("  {:>6}", "peak");
-    for shape in SHAPES {
+    println!("  {:>6}  ours / best peer", "peak");
+    let mut ratios = Vec::new();
+    for shape in SHAPES.iter().filter(|shape| wanted.iter().all(|word| name(**shape).contains(word))) {
         let mut levels: Vec<_> =
             Level::available().map(|level| (level, Operands::<T>::new(*shape))).collect();
-        let (mut theirs, mut operations) = (Operands::<T>::new(*shape), 0);
-        let flops = theirs.flops();
+        let mut theirs = [(); 3].map(|()| Operands::<T>::new(*shape));
+        let [first, second, third] = &mut theirs;
+        let (mut operations, flops) = (0, first.flops());
         let mut ours: Vec<_> = levels
             .iter_mut()
             .map(|(level, operands)| (level.name(), || operands.slicewise(*level)))
             .collect();
         let mut contestants: Vec<Contestant<'_>> =
             ours.iter_mut().map(|(name, call)| (*name, call as &mut dyn FnMut())).collect();
-        let mut peer = || T::matrixmultiply(&mut theirs);
+        let mut peers = (|| T::matrixmultiply(first), || T::gemm(second), || T::faer(third));
         let mut limit = || operations = peak::<T>(best);
-        contestants.push(("matrixmultiply", &mut peer));
+        let calls: [&mut dyn FnMut(); 3] = [&mut peers.0, &mut peers.1, &mut peers.2];
+        contestants.extend(PEERS.into_iter().zip(calls));
         contestants.push(("peak", &mut limit));
         let mut seconds = in_turn(15, Duration::from_millis(8), &mut contestants);
         let top = operations as f64 / seconds.pop().expect("the peak") / 1e9;
         print!("{:>18}", name(*shape));
-        for seconds in seconds {
+        for seconds in &seconds {
             let gflops = flops / seconds / 1e9;
             print!("  {:>14}", format!("{gflops:6.1} ({:3.0}%)", 100.0 * gflops / top));
         }
-        println!("  {top:6.1}");
+        let peers = seconds.split_off(seconds.len() - PEERS.len());
+        let ratio = peers.into_iter().fold(f64::INFINITY, f64::min) / seconds[0];
+        ratios.push(ratio.ln());
+        println!("  {top:6.1}  {ratio:.2}");
     }
-    println!();
+    println!(
+        "geometric mean of ours / best peer: {:.3}\n",
+        (ratios.iter().sum::<f64>() / ratios.len() as f64).exp()
+    );
 }
 
 fn criterion_group<T: Peer>(criterion: &mut Criterion, dtype: &str) {
@@ -138,16 +202,20 @@ fn criterion_group<T: Peer>(criterion: &mut Criterion, dtype: &str) {
                 b.iter(|| operands.slicewise(level))
             });
         }
-        group.bench_function(BenchmarkId::new("matrixmultiply", name(*shape)), |b| {
-            b.iter(|| T::matrixmultiply(&mut operands));
-        });
+        for (peer, call) in PEERS.into_iter().zip([T::matrixmultiply, T::gemm, T::faer]) {
+            group.bench_function(BenchmarkId::new(peer, name(*shape)), |b| b.iter(|| call(&mut operands)));
+        }
     }
     group.finish();
 }
 
 fn main() {
-    table::<f32>("f32");
-    table::<f64>("f64");
+    let (flags, words): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
+    table::<f32>("f32", &words);
+    table::<f64>("f64", &words);
+    if flags.iter().any(|flag| flag == "--table") {
+        return;
+    }
     let mut criterion = Criterion::default().configure_from_args();
     criterion_group::<f32>(&mut criterion, "f32");
     criterion_group::<f64>(&mut criterion, "f64");
