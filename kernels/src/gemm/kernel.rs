@@ -1,7 +1,8 @@
 //! The micro-kernel: a tile of C in registers, plus a panel of A times a panel of B.
 
-use super::MatMut;
-use super::left::{Left, UNROLL};
+use super::left::Left;
+use super::right::Right;
+use super::{MatMut, min};
 use crate::Element;
 use crate::simd::{Lanes, Simd};
 
@@ -36,10 +37,10 @@ type Tile<V, const MR: usize, const NB: usize> = [[V; NB]; MR];
 /// Adds the product of `a: (MR, kc)` and `b: (kc, NB)` blocks to the tile of C whose upper left element is `(i, j)`. Rows
 /// and columns past the edge of C are computed and dropped.
 #[inline(always)]
-pub(super) fn tile<T: Element, S: Simd, const MR: usize, const NB: usize>(
+pub(super) fn tile<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const NB: usize>(
     simd: S,
     mut a: impl Left<T, MR>,
-    b: &[[T::Block; NB]],
+    mut b: R,
     start: Start<T>,
     c: &mut MatMut<'_, T>,
     i: usize,
@@ -47,16 +48,15 @@ pub(super) fn tile<T: Element, S: Simd, const MR: usize, const NB: usize>(
 ) {
     let inside = c.col_stride == 1 && i + MR <= c.rows && j + NB * T::LANES <= c.cols;
     let mut acc = load::<T, S, MR, NB>(simd, start, c, i, j, inside);
-    let (chunks, last) = b.as_chunks::<UNROLL>();
-    for b in chunks {
+    while let Some(b) = b.next_chunk() {
         let Some(a) = a.next_chunk() else { break };
         for (a, b) in a.iter().zip(b) {
-            multiply_add::<T, S, MR, NB>(simd, a, b, &mut acc);
+            multiply_add::<T, S, MR, NB>(simd, a, R::load(simd, b), &mut acc);
         }
     }
-    for b in last {
-        let Some(a) = a.next_last() else { break };
-        multiply_add::<T, S, MR, NB>(simd, &a, b, &mut acc);
+    while let Some(a) = a.next_last() {
+        let Some(b) = b.next_last() else { break };
+        multiply_add::<T, S, MR, NB>(simd, &a, R::load(simd, b), &mut acc);
     }
     store::<T, S, MR, NB>(&acc, c, i, j, inside);
 }
@@ -66,16 +66,12 @@ pub(super) fn tile<T: Element, S: Simd, const MR: usize, const NB: usize>(
 pub(super) fn multiply_add<T: Element, S: Simd, const MR: usize, const NB: usize>(
     simd: S,
     a: &[T; MR],
-    b: &[T::Block; NB],
+    b: [T::Lanes<S>; NB],
     acc: &mut Tile<T::Lanes<S>, MR, NB>,
 ) {
-    let mut row = [T::Lanes::<S>::splat(simd, T::default()); NB];
-    for (v, block) in row.iter_mut().zip(b) {
-        *v = T::Lanes::<S>::load(simd, block);
-    }
     for (a, acc) in a.iter().zip(acc) {
         let a = T::Lanes::<S>::splat(simd, *a);
-        for (b, acc) in row.iter().zip(acc) {
+        for (b, acc) in b.iter().zip(acc) {
             *acc = a.mul_add(*b, *acc);
         }
     }
@@ -102,6 +98,23 @@ pub(super) fn load<T: Element, S: Simd, const MR: usize, const NB: usize>(
             let row = c.data.get(first..first + NB * T::LANES).unwrap_or_default();
             load_row::<T, S, NB>(simd, T::blocks(row).0, acc);
         }
+    } else if c.col_stride == 1 {
+        // Every row has its turn: a loop that may end early keeps the tile in memory.
+        for (r, acc) in acc.iter_mut().enumerate() {
+            let row = part_of_row::<T, NB>(c.rows, c.cols, c.row_stride, i + r, j);
+            let row = row.and_then(
+                #[inline(always)]
+                |(first, width)| c.data.get(first..)?.get(..width),
+            );
+            let (blocks, tail) = T::blocks(row.unwrap_or_default());
+            for (b, v) in acc.iter_mut().enumerate() {
+                match blocks.get(b) {
+                    Some(block) => *v = T::Lanes::<S>::load(simd, block),
+                    None if b == blocks.len() => *v = T::Lanes::<S>::load_partial(simd, tail),
+                    None => {}
+                }
+            }
+        }
     } else {
         let mut edge: Tile<T::Block, MR, NB> = [[T::Block::default(); NB]; MR];
         gather(c, i, j, edge.as_flattened_mut(), NB);
@@ -116,6 +129,18 @@ pub(super) fn load<T: Element, S: Simd, const MR: usize, const NB: usize>(
         }
     }
     acc
+}
+
+/// Where in C's slice the part of row `i` under a tile at column `j` starts, and how long it is; `None` past the last row.
+#[inline(always)]
+fn part_of_row<T: Element, const NB: usize>(
+    rows: usize,
+    cols: usize,
+    stride: usize,
+    i: usize,
+    j: usize,
+) -> Option<(usize, usize)> {
+    (i < rows).then_some((i * stride + j, min(cols - j, NB * T::LANES)))
 }
 
 #[inline(always)]
@@ -139,6 +164,23 @@ pub(super) fn store<T: Element, S: Simd, const MR: usize, const NB: usize>(
             let first = (i + r) * c.row_stride + j;
             let row = c.data.get_mut(first..first + NB * T::LANES).unwrap_or_default();
             store_row::<T, S, NB>(acc, T::blocks_mut(row).0);
+        }
+    } else if c.col_stride == 1 {
+        for (r, acc) in acc.iter().enumerate() {
+            let row = part_of_row::<T, NB>(c.rows, c.cols, c.row_stride, i + r, j);
+            let row = row.and_then(
+                #[inline(always)]
+                |(first, width)| c.data.get_mut(first..)?.get_mut(..width),
+            );
+            let (blocks, tail) = T::blocks_mut(row.unwrap_or_default());
+            let whole = blocks.len();
+            for (b, v) in acc.iter().enumerate() {
+                match blocks.get_mut(b) {
+                    Some(block) => v.store(block),
+                    None if b == whole => v.store_partial(tail),
+                    None => {}
+                }
+            }
         }
     } else {
         let mut edge: Tile<T::Block, MR, NB> = [[T::Block::default(); NB]; MR];

@@ -13,10 +13,12 @@
 //! A further block of k goes on from C. So the bits do not depend on m, on n, on blocks or on the path taken; the
 //! portable level rounds the product too.
 
+mod direct;
 mod kernel;
 mod left;
 mod matrix;
 mod pack;
+mod right;
 mod vector;
 
 pub use matrix::{MatMut, MatRef};
@@ -27,6 +29,7 @@ use crate::{Element, ShapeError};
 use kernel::{Start, tile};
 use left::{Packed, Rows};
 use pack::{Operand, Region, pack};
+use right::Panel;
 
 /// Rows of A packed at a time: a block of `MC x KC` stays in L2. A multiple of every tile's height.
 const MC: usize = 144;
@@ -37,6 +40,10 @@ const KC: usize = 512;
 const NC: usize = 1024;
 /// Columns of C from which on packing rows of A pays.
 const PACK_A: usize = 128;
+/// Bytes of B up to which it is read as it lies: it stays in L2.
+const DIRECT: usize = 1024 << 10;
+/// Bytes from one row of B to the next up to which it is: 4096 and more fall on the same few lines of a cache.
+const DIRECT_ROW: usize = 2048;
 /// The height and width that every level's tile divides.
 const TILE: (usize, usize) = (24, 32);
 /// A cache line, in elements of the smaller type: packed panels start at one.
@@ -104,6 +111,28 @@ pub fn gemm<T: Element>(
         dispatch!(level, simd => vector::multiply(simd, product));
         return Ok(());
     }
+    if product.stays_in_cache(level) {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(simd) => simd.vectorize(
+                #[inline(always)]
+                || direct::multiply::<T, _, 8, 4, 2>(simd, product),
+            ),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2(simd) => simd.vectorize(
+                #[inline(always)]
+                || direct::multiply::<T, _, 6, 3, 1>(simd, product),
+            ),
+            Level::Portable => {
+                let simd = crate::simd::Portable;
+                simd.vectorize(
+                    #[inline(always)]
+                    || direct::multiply::<T, _, 2, 1, 1>(simd, product),
+                );
+            }
+        }
+        return Ok(());
+    }
     // As many registers of C as hide the latency of a multiply-add, in tiles that waste little of a batch: 16 of 32, 12 of
     // 16, 8 of 16.
     match level {
@@ -138,6 +167,22 @@ struct Product<'a, T> {
 }
 
 impl<T: Element> Product<'_, T> {
+    /// Whether the operands can be read as they lie, again and again, in less time than it takes to pack them.
+    fn stays_in_cache(&self, level: Level) -> bool {
+        let (a, b) = (&self.a, &self.b);
+        let row = b.row_stride.saturating_mul(size_of::<T>());
+        // Twice the width of a register takes twice the time over a block: what B costs outside L1 is hidden.
+        let most = match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(_) => DIRECT,
+            _ => DIRECT / 16,
+        };
+        self.alpha == T::from(1)
+            && [a.col_stride, b.col_stride, self.c.col_stride] == [1; 3]
+            && row <= DIRECT_ROW
+            && row.saturating_mul(b.rows) <= most
+    }
+
     /// `C = beta C`, reading C only where beta is not 0.
     fn scale_only(self) {
         let zero = T::default();
@@ -224,10 +269,10 @@ fn multiply<T: Element, S: Simd, const MR: usize, const NB: usize>(
                     // Loop 1: panels of A.
                     if packing {
                         for (a_panel, ir) in packed_a.chunks_exact(kc.max(1)).zip((0..mc).step_by(MR)) {
-                            tile::<T, S, MR, NB>(
+                            tile::<T, S, _, MR, NB>(
                                 simd,
                                 Packed::new(a_panel),
-                                b_panel,
+                                Panel::new(b_panel),
                                 start,
                                 &mut c,
                                 ic + ir,
@@ -237,7 +282,15 @@ fn multiply<T: Element, S: Simd, const MR: usize, const NB: usize>(
                     } else {
                         for ir in (0..mc).step_by(MR) {
                             let Some(rows) = Rows::new(&a, pc, kc, ic + ir, m) else { return };
-                            tile::<T, S, MR, NB>(simd, rows, b_panel, start, &mut c, ic + ir, jc + jr);
+                            tile::<T, S, _, MR, NB>(
+                                simd,
+                                rows,
+                                Panel::new(b_panel),
+                                start,
+                                &mut c,
+                                ic + ir,
+                                jc + jr,
+                            );
                         }
                     }
                 }

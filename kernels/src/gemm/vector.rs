@@ -58,7 +58,11 @@ fn strip<T: Element, S: Simd, const NB: usize>(
                 }
             }
         }
-        multiply_add::<T, S, 1, NB>(simd, &[*alpha * x], &blocks, &mut acc);
+        let mut lanes = [T::Lanes::<S>::splat(simd, T::default()); NB];
+        for (lanes, block) in lanes.iter_mut().zip(&blocks) {
+            *lanes = T::Lanes::<S>::load(simd, block);
+        }
+        multiply_add::<T, S, 1, NB>(simd, &[*alpha * x], lanes, &mut acc);
     }
     store::<T, S, 1, NB>(&acc, c, i, j, inside);
 }
