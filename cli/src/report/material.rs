@@ -7,11 +7,10 @@ use crate::metrics::{self, Log};
 use crate::model::{MODEL, Model};
 use crate::search;
 use serde::de::DeserializeOwned;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// The doctor's checks, a line each.
-pub(crate) const DOCTOR: &str = "doctor.jsonl";
-pub(crate) use crate::init_report::FILE as INIT;
+use crate::doctor::FILE as DOCTOR;
+use crate::init_report::FILE as INIT;
 
 /// Everything that there is to draw; a part without its file is empty.
 #[derive(Debug, Default)]
@@ -54,6 +53,24 @@ impl Material {
             init: events(&directory.join(INIT), "layer")?,
             studies: if journal.exists() { vec![search::journal::read(&[&journal])?] } else { Vec::new() },
         })
+    }
+
+    /// The searches that journals tell of: shards of one are merged, others stand side by side.
+    pub(crate) fn of_journals(journals: &[PathBuf]) -> Outcome<Self> {
+        let mut searches: Vec<Vec<&Path>> = Vec::new();
+        for journal in journals {
+            // A damaged one is told as such, not as one of another search.
+            search::journal::read(&[journal])?;
+            let with = |search: &&mut Vec<&Path>| {
+                search::journal::read(&[&search[..], &[journal.as_path()]].concat()).is_ok()
+            };
+            match searches.iter_mut().find(with) {
+                Some(search) => search.push(journal),
+                None => searches.push(vec![journal]),
+            }
+        }
+        let studies = searches.iter().map(|search| search::journal::read(search)).collect::<Outcome<_>>()?;
+        Ok(Self { studies, ..Self::default() })
     }
 
     /// Whether there is nothing beside a run.

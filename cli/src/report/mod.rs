@@ -22,7 +22,7 @@ use crate::files;
 use crate::metrics::Log;
 use material::Material;
 use page::Page;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) use command::{ReportArgs, report};
 pub(crate) use numbers::{bytes, duration, thousands};
@@ -39,6 +39,12 @@ pub(crate) fn rebuild(directory: &Path) -> Outcome<()> {
 /// As [`rebuild`], with the run's measurements as they are in memory.
 pub(crate) fn write(directory: &Path, log: &Log) -> Outcome<()> {
     save(directory, &Material { run: Some(log.clone()), ..Material::beside_run(directory)? })
+}
+
+/// Writes the report of searches into `file`.
+fn of_journals(journals: &[PathBuf], file: &Path) -> Outcome<()> {
+    let material = Material::of_journals(journals)?;
+    files::write_atomically(file, html(&material)?.as_bytes())
 }
 
 fn save(directory: &Path, material: &Material) -> Outcome<()> {
