@@ -27,18 +27,18 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Train a network; with no options, on the handwritten digits that the program carries
     Train(Box<TrainArgs>),
-    /// What first weights do to ten layers: the spread of values and gradients, beside the theory
-    InitReport(InitReportArgs),
+    /// Check a network and its training before it is trained: gradients, first loss, learning rate and more
+    Doctor(Box<DoctorArgs>),
     /// Search for hyper-parameters, from coarse to fine
     Search(Box<SearchArgs>),
+    /// What first weights do to ten layers: the spread of values and gradients, beside the theory
+    InitReport(InitReportArgs),
     /// Loss, accuracy and confusion of a saved model
     Eval(EvalArgs),
     /// Classes and probabilities that a saved model gives to each row
     Predict(PredictArgs),
-    /// Writes a report anew from the files that the other commands left
+    /// Write a report anew from the files that the other commands left
     Report(ReportArgs),
-    /// Check a network and its training before it is trained: gradients, first loss, learning rate and more
-    Doctor(Box<DoctorArgs>),
 }
 
 #[derive(Debug, Args)]
