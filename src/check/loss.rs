@@ -53,7 +53,7 @@ pub fn initial_loss<T: Element>(
     let (width, batch) = (net.features().max(1), net.batch().max(1));
     crate::error::expect_len("inputs", labels.len().saturating_mul(width), inputs.len())?;
     let (mut loss, mut correct, mut rows) = (0.0, 0usize, 0usize);
-    let chunks = inputs.chunks(batch.saturating_mul(width)).zip(labels.chunks(batch));
+    let chunks = inputs.chunks(batch.saturating_mul(width).max(1)).zip(labels.chunks(batch.max(1)));
     for (index, (inputs, labels)) in chunks.enumerate() {
         // A last single row, which batch norm cannot take.
         if index > 0 && labels.len() == 1 {
