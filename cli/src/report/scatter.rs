@@ -99,7 +99,7 @@ pub(super) fn parallel(columns: &[Column], rows: &[Vec<f64>], label: &str) -> Ou
             super::frame::range(values, log).unwrap_or((1.0, 1.0))
         })
         .collect();
-    let (left, right, top, bottom) = (46.0, SIZE.0 - 46.0, 34.0, SIZE.1 - 34.0);
+    let (left, right, top, bottom) = (46.0, SIZE.0 - 46.0, 42.0, SIZE.1 - 34.0);
     let at_x = |column: usize| left + (right - left) * column as f64 / (columns.len() - 1) as f64;
     let at_y = |column: usize, value: f64| {
         let (log, (low, high)) = (columns[column].log, ranges[column]);
