@@ -180,3 +180,19 @@ fn a_sample_covers_every_tensor() {
     assert_eq!(seen.len(), 16 + 16 + 16 + 3);
     assert_ne!(check(&net, 6, 1, &sample, |_, gradient| 1.5 * gradient).verdict(), Verdict::Pass);
 }
+
+/// Where every unit stands on its kink, no difference across it is taken for the gradient.
+#[test]
+fn kinks_are_excused_and_counted() {
+    let net = [Layer::dense(5, 8), Layer::relu(), Layer::dense(8, 3)];
+    let mut arena = vec![0.0f64; arena_len(&net, 4)];
+    let mut network = Network::bind(&net, 4, Level::detect(), &mut arena).unwrap();
+    let mut rng = Pcg64::new(1, 0);
+    network.initialise(Init::Auto, &mut rng).unwrap();
+    network.tensor_mut(0, Role::Weight).unwrap().fill(0.0);
+    let mut inputs = vec![0.0; 4 * 5];
+    fill_normal(&mut rng, 0.1, 1.0, &mut inputs).unwrap();
+    let found = gradient(&mut network, &inputs, &[0, 1, 2, 0], &Sample::ALL, |_, gradient| gradient).unwrap();
+    // All of the first layer's weights and biases, and none of the second's.
+    assert_eq!((found.verdict(), found.excused), (Verdict::Pass, 5 * 8 + 8), "{found:?}");
+}
