@@ -15,7 +15,8 @@ use slicewise::preprocess::{
 use slicewise::schedule::{Schedule, warm_up};
 use slicewise::theory::{Signal, hidden_layers};
 use slicewise::{
-    Activation, Error, Init, Layer, Network, Optimizer, Role, Update, arena_len, inference_arena_len, saved_len,
+    Activation, Error, Init, Layer, Network, Optimizer, Role, Update, arena_len, inference_arena_len,
+    saved_len,
 };
 
 use crate::{hide, say};
