@@ -1,6 +1,5 @@
 //! What the commands beside `train` find out: the objects that `--json` prints, that are kept in a directory's files, and
 //! that its report draws. Those of `train`, `eval` and `predict` are in `metrics`.
-#![allow(dead_code, reason = "the commands that use them follow")]
 
 use serde::{Deserialize, Serialize};
 

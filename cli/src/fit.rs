@@ -15,6 +15,7 @@ use crate::options::{self, Options};
 use crate::{activations, allocations};
 use slicewise::batches::{gather, shuffle};
 use slicewise::schedule::{Schedule, warm_up};
+use slicewise::search::EXPLODED;
 use slicewise::{Error, Evaluation, Level, Network, StepReport, Update};
 use std::sync::Arc;
 use std::time::Instant;
@@ -313,5 +314,3 @@ enum Stepped {
 
 /// Rows whose mean loss tells whether training diverges: a few unlucky ones do not.
 const WINDOW: usize = 1024;
-/// How many times the first loss is too much (CS231n, Babysitting the learning process).
-const EXPLODED: f64 = 3.0;

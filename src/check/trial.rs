@@ -5,8 +5,7 @@ use crate::batches::{gather, shuffle};
 use crate::error::expect_len;
 use crate::{Element, Error, Network, StepReport, Update};
 
-/// A loss of so many times the first one has exploded (CS231n, "Babysitting the learning process").
-pub const EXPLODED: f64 = 3.0;
+pub use crate::search::EXPLODED;
 /// Rows whose mean loss tells whether training explodes: a few unlucky ones do not.
 const WINDOW: usize = 1024;
 
