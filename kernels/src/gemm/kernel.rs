@@ -39,7 +39,8 @@ type Tile<V, const MR: usize, const NB: usize> = [[V; NB]; MR];
 #[inline(always)]
 pub(super) fn tile<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const NB: usize>(
     simd: S,
-    mut a: impl Left<T, MR>,
+    kc: usize,
+    a: impl Left<T, MR>,
     mut b: R,
     start: Start<T>,
     c: &mut MatMut<'_, T>,
@@ -48,17 +49,13 @@ pub(super) fn tile<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const 
 ) {
     let inside = c.col_stride == 1 && i + MR <= c.rows && j + NB * T::LANES <= c.cols;
     let mut acc = load::<T, S, MR, NB>(simd, start, c, i, j, inside);
-    while let Some(b) = b.next_chunk() {
-        let Some(a) = a.next_chunk() else { break };
-        for (a, b) in a.iter().zip(b) {
-            multiply_add::<T, S, MR, NB>(simd, a, R::load(simd, b), &mut acc);
-        }
+    for p in 0..kc {
+        // A last: a branch between a load and its use would part the two, which are one instruction.
+        let Some(b) = b.next_row(simd) else { break };
+        let Some(a) = a.column(p) else { break };
+        multiply_add::<T, S, MR, NB>(simd, &a, b, &mut acc);
     }
-    while let Some(a) = a.next_last() {
-        let Some(b) = b.next_last() else { break };
-        multiply_add::<T, S, MR, NB>(simd, &a, R::load(simd, b), &mut acc);
-    }
-    store::<T, S, MR, NB>(&acc, c, i, j, inside);
+    store::<T, S, MR, NB>(simd, &acc, c, i, j, inside);
 }
 
 /// `acc[i][j] += a[i] * b[j]`.
@@ -98,26 +95,13 @@ pub(super) fn load<T: Element, S: Simd, const MR: usize, const NB: usize>(
             let row = c.data.get(first..first + NB * T::LANES).unwrap_or_default();
             load_row::<T, S, NB>(simd, T::blocks(row).0, acc);
         }
-    } else if c.col_stride == 1 {
-        // Every row has its turn: a loop that may end early keeps the tile in memory.
-        for (r, acc) in acc.iter_mut().enumerate() {
-            let row = part_of_row::<T, NB>(c.rows, c.cols, c.row_stride, i + r, j);
-            let row = row.and_then(
-                #[inline(always)]
-                |(first, width)| c.data.get(first..)?.get(..width),
-            );
-            let (blocks, tail) = T::blocks(row.unwrap_or_default());
-            for (b, v) in acc.iter_mut().enumerate() {
-                match blocks.get(b) {
-                    Some(block) => *v = T::Lanes::<S>::load(simd, block),
-                    None if b == blocks.len() => *v = T::Lanes::<S>::load_partial(simd, tail),
-                    None => {}
-                }
-            }
-        }
     } else {
         let mut edge: Tile<T::Block, MR, NB> = [[T::Block::default(); NB]; MR];
-        gather(c, i, j, edge.as_flattened_mut(), NB);
+        if c.col_stride == 1 {
+            load_rows::<T, S>(simd, c, i, j, edge.as_flattened_mut(), NB);
+        } else {
+            gather(c, i, j, edge.as_flattened_mut(), NB);
+        }
         for (row, acc) in edge.iter().zip(&mut acc) {
             load_row::<T, S, NB>(simd, row, acc);
         }
@@ -131,18 +115,6 @@ pub(super) fn load<T: Element, S: Simd, const MR: usize, const NB: usize>(
     acc
 }
 
-/// Where in C's slice the part of row `i` under a tile at column `j` starts, and how long it is; `None` past the last row.
-#[inline(always)]
-fn part_of_row<T: Element, const NB: usize>(
-    rows: usize,
-    cols: usize,
-    stride: usize,
-    i: usize,
-    j: usize,
-) -> Option<(usize, usize)> {
-    (i < rows).then_some((i * stride + j, min(cols - j, NB * T::LANES)))
-}
-
 #[inline(always)]
 fn load_row<T: Element, S: Simd, const NB: usize>(simd: S, row: &[T::Block], acc: &mut [T::Lanes<S>; NB]) {
     for (v, block) in acc.iter_mut().zip(row) {
@@ -153,6 +125,7 @@ fn load_row<T: Element, S: Simd, const NB: usize>(simd: S, row: &[T::Block], acc
 /// Writes what of the tile lies inside C.
 #[inline(always)]
 pub(super) fn store<T: Element, S: Simd, const MR: usize, const NB: usize>(
+    simd: S,
     acc: &Tile<T::Lanes<S>, MR, NB>,
     c: &mut MatMut<'_, T>,
     i: usize,
@@ -165,29 +138,16 @@ pub(super) fn store<T: Element, S: Simd, const MR: usize, const NB: usize>(
             let row = c.data.get_mut(first..first + NB * T::LANES).unwrap_or_default();
             store_row::<T, S, NB>(acc, T::blocks_mut(row).0);
         }
-    } else if c.col_stride == 1 {
-        for (r, acc) in acc.iter().enumerate() {
-            let row = part_of_row::<T, NB>(c.rows, c.cols, c.row_stride, i + r, j);
-            let row = row.and_then(
-                #[inline(always)]
-                |(first, width)| c.data.get_mut(first..)?.get_mut(..width),
-            );
-            let (blocks, tail) = T::blocks_mut(row.unwrap_or_default());
-            let whole = blocks.len();
-            for (b, v) in acc.iter().enumerate() {
-                match blocks.get_mut(b) {
-                    Some(block) => v.store(block),
-                    None if b == whole => v.store_partial(tail),
-                    None => {}
-                }
-            }
-        }
     } else {
         let mut edge: Tile<T::Block, MR, NB> = [[T::Block::default(); NB]; MR];
         for (row, acc) in edge.iter_mut().zip(acc) {
             store_row::<T, S, NB>(acc, row);
         }
-        scatter(edge.as_flattened(), NB, c, i, j);
+        if c.col_stride == 1 {
+            store_rows::<T, S>(simd, edge.as_flattened(), NB, c, i, j);
+        } else {
+            scatter(edge.as_flattened(), NB, c, i, j);
+        }
     }
 }
 
@@ -195,6 +155,61 @@ pub(super) fn store<T: Element, S: Simd, const MR: usize, const NB: usize>(
 fn store_row<T: Element, S: Simd, const NB: usize>(acc: &[T::Lanes<S>; NB], row: &mut [T::Block]) {
     for (v, block) in acc.iter().zip(row) {
         v.store(block);
+    }
+}
+
+/// Copies what of C lies under a tile, `blocks` blocks wide, into it: rows that are contiguous, through masked registers.
+#[inline(always)]
+fn load_rows<T: Element, S: Simd>(
+    simd: S,
+    c: &MatMut<'_, T>,
+    i: usize,
+    j: usize,
+    tile: &mut [T::Block],
+    blocks: usize,
+) {
+    let width = min(c.cols - j, blocks * T::LANES);
+    for (to, i) in tile.chunks_exact_mut(blocks.max(1)).zip(i..c.rows) {
+        let row = c.data.get(i * c.row_stride + j..).and_then(
+            #[inline(always)]
+            |c| c.get(..width),
+        );
+        let (whole, tail) = T::blocks(row.unwrap_or_default());
+        for (b, to) in to.iter_mut().enumerate() {
+            match whole.get(b) {
+                Some(block) => *to = *block,
+                None if b == whole.len() => T::Lanes::<S>::load_partial(simd, tail).store(to),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Copies what of a tile, `blocks` blocks wide, lies inside C, whose rows are contiguous.
+#[inline(always)]
+fn store_rows<T: Element, S: Simd>(
+    simd: S,
+    tile: &[T::Block],
+    blocks: usize,
+    c: &mut MatMut<'_, T>,
+    i: usize,
+    j: usize,
+) {
+    let width = min(c.cols - j, blocks * T::LANES);
+    for (from, i) in tile.chunks_exact(blocks.max(1)).zip(i..c.rows) {
+        let row = c.data.get_mut(i * c.row_stride + j..).and_then(
+            #[inline(always)]
+            |c| c.get_mut(..width),
+        );
+        let (whole, tail) = T::blocks_mut(row.unwrap_or_default());
+        let full = whole.len();
+        for (b, from) in from.iter().enumerate() {
+            match whole.get_mut(b) {
+                Some(block) => *block = *from,
+                None if b == full => T::Lanes::<S>::load(simd, from).store_partial(tail),
+                None => {}
+            }
+        }
     }
 }
 

@@ -116,18 +116,18 @@ pub fn gemm<T: Element>(
             #[cfg(target_arch = "x86_64")]
             Level::Avx512(simd) => simd.vectorize(
                 #[inline(always)]
-                || direct::multiply::<T, _, 8, 4, 2>(simd, product),
+                || direct::multiply::<T, _, 12, 8, 4, 2, 3>(simd, product),
             ),
             #[cfg(target_arch = "x86_64")]
             Level::Avx2(simd) => simd.vectorize(
                 #[inline(always)]
-                || direct::multiply::<T, _, 6, 3, 1>(simd, product),
+                || direct::multiply::<T, _, 6, 4, 2, 1, 1>(simd, product),
             ),
             Level::Portable => {
                 let simd = crate::simd::Portable;
                 simd.vectorize(
                     #[inline(always)]
-                    || direct::multiply::<T, _, 2, 1, 1>(simd, product),
+                    || direct::multiply::<T, _, 2, 1, 1, 1, 1>(simd, product),
                 );
             }
         }
@@ -271,7 +271,8 @@ fn multiply<T: Element, S: Simd, const MR: usize, const NB: usize>(
                         for (a_panel, ir) in packed_a.chunks_exact(kc.max(1)).zip((0..mc).step_by(MR)) {
                             tile::<T, S, _, MR, NB>(
                                 simd,
-                                Packed::new(a_panel),
+                                kc,
+                                Packed(a_panel),
                                 Panel::new(b_panel),
                                 start,
                                 &mut c,
@@ -284,6 +285,7 @@ fn multiply<T: Element, S: Simd, const MR: usize, const NB: usize>(
                             let Some(rows) = Rows::new(&a, pc, kc, ic + ir, m) else { return };
                             tile::<T, S, _, MR, NB>(
                                 simd,
+                                kc,
                                 rows,
                                 Panel::new(b_panel),
                                 start,

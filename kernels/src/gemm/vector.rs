@@ -64,5 +64,5 @@ fn strip<T: Element, S: Simd, const NB: usize>(
         }
         multiply_add::<T, S, 1, NB>(simd, &[*alpha * x], lanes, &mut acc);
     }
-    store::<T, S, 1, NB>(&acc, c, i, j, inside);
+    store::<T, S, 1, NB>(simd, &acc, c, i, j, inside);
 }
