@@ -2,10 +2,10 @@
 //!
 //! Rows of A and of B are read as they lie. Every element is the same chain as that of packed panels.
 
-use super::kernel::{Start, tile};
+use super::kernel::{Block, Start, tiles};
 use super::left::Rows;
 use super::pack::Operand;
-use super::right::{Part, Right, Whole};
+use super::right::{Part, Whole};
 use super::{MatMut, MatRef, Product, min};
 use crate::Element;
 use crate::simd::Simd;
@@ -17,18 +17,10 @@ const MC: usize = 32 << 10;
 /// A multiple of every tile's height.
 const TILE: usize = 24;
 
-/// With tiles of `NB` blocks of columns, `TALL` rows high, and lower where fewer are left. An odd block at the end makes
-/// the last tile wider: `WIDE` blocks, `MID` rows. The rows of A, B and C must be contiguous, and alpha 1.
+/// With panels of B up to `WIDE` blocks of columns, and tiles of as many rows as leave registers for them. The rows of A, B
+/// and C must be contiguous, and alpha 1.
 #[inline(always)]
-pub(super) fn multiply<
-    T: Element,
-    S: Simd,
-    const TALL: usize,
-    const MID: usize,
-    const LOW: usize,
-    const NB: usize,
-    const WIDE: usize,
->(
+pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize>(
     simd: S,
     product: Product<'_, T>,
 ) {
@@ -42,8 +34,9 @@ pub(super) fn multiply<
         let mc = (MC / (kc * TILE)).max(1) * TILE;
         let mut i = 0;
         while i < m {
-            let block = Block { i, end: min(i + mc, m), p, kc, start };
-            panels::<T, S, TALL, MID, LOW, NB, WIDE>(simd, &a, &b, block, &mut c);
+            let block = Block { i, end: min(i + mc, m), kc, start };
+            let rows = Rows { operand: &a, p, kc, last: m - 1 };
+            panels::<T, S, TALL, WIDE>(simd, &rows, &b, block, &mut c);
             i = block.end;
         }
         p += kc;
@@ -52,88 +45,54 @@ pub(super) fn multiply<
 
 /// A block of rows, under every panel of B.
 #[inline(always)]
-fn panels<
-    T: Element,
-    S: Simd,
-    const TALL: usize,
-    const MID: usize,
-    const LOW: usize,
-    const NB: usize,
-    const WIDE: usize,
->(
+fn panels<T: Element, S: Simd, const TALL: usize, const WIDE: usize>(
     simd: S,
-    a: &Operand<'_, T>,
+    a: &Rows<'_, T>,
     b: &MatRef<'_, T>,
     block: Block<T>,
     c: &mut MatMut<'_, T>,
 ) {
-    let n = c.cols;
     let mut j = 0;
-    while j < n {
-        let rows = b.data.get(block.p * b.row_stride + j..).unwrap_or_default();
-        let (width, stride) = (n - j, b.row_stride);
-        let blocks = width.div_ceil(T::LANES);
-        if blocks == WIDE && WIDE > NB {
-            let b = Part::new(rows, stride, width);
-            column::<T, S, _, MID, MID, LOW, WIDE>(simd, a, b, block, c, j);
-            j = n;
-        } else if width >= NB * T::LANES {
-            column::<T, S, _, TALL, MID, LOW, NB>(simd, a, Whole::new(rows, stride), block, c, j);
-            j += NB * T::LANES;
-        } else if blocks == NB {
-            let b = Part::new(rows, stride, width);
-            column::<T, S, _, TALL, MID, LOW, NB>(simd, a, b, block, c, j);
-            j = n;
+    while j < c.cols {
+        let blocks = (c.cols - j).div_ceil(T::LANES);
+        if WIDE >= 4 && blocks >= 4 {
+            panel::<T, S, 6, 4, 2, 4>(simd, a, b, block, c, j);
+            j += 4 * T::LANES;
+        } else if WIDE >= 4 && blocks == 3 {
+            panel::<T, S, 8, 4, 2, 3>(simd, a, b, block, c, j);
+            j += 3 * T::LANES;
+        } else if WIDE >= 4 && blocks == 2 {
+            panel::<T, S, 12, 8, 4, 2>(simd, a, b, block, c, j);
+            j += 2 * T::LANES;
+        } else if WIDE >= 4 {
+            panel::<T, S, 12, 8, 4, 1>(simd, a, b, block, c, j);
+            j += T::LANES;
+        } else if TALL >= 6 {
+            panel::<T, S, 6, 4, 2, 1>(simd, a, b, block, c, j);
+            j += T::LANES;
         } else {
-            let b = Part::new(rows, stride, width);
-            column::<T, S, _, TALL, MID, LOW, 1>(simd, a, b, block, c, j);
-            j = n;
+            panel::<T, S, 2, 1, 1, 1>(simd, a, b, block, c, j);
+            j += T::LANES;
         }
     }
 }
 
-/// Rows `i..end` of A, steps `p..p + kc` of k, and what their chains start from.
-#[derive(Clone, Copy)]
-struct Block<T> {
-    i: usize,
-    end: usize,
-    p: usize,
-    kc: usize,
-    start: Start<T>,
-}
-
-/// The tiles under one panel of B.
+/// A block of rows, under the panel of B at column `j`.
 #[inline(always)]
-fn column<
-    T: Element,
-    S: Simd,
-    R: Right<T, NB> + Copy,
-    const TALL: usize,
-    const MID: usize,
-    const LOW: usize,
-    const NB: usize,
->(
+fn panel<T: Element, S: Simd, const TALL: usize, const MID: usize, const LOW: usize, const NB: usize>(
     simd: S,
-    a: &Operand<'_, T>,
-    b: R,
+    a: &Rows<'_, T>,
+    b: &MatRef<'_, T>,
     block: Block<T>,
     c: &mut MatMut<'_, T>,
     j: usize,
 ) {
-    let Block { mut i, end: m, p, kc, start } = block;
-    while i < m {
-        if m - i > MID {
-            let Some(a) = Rows::new(a, p, kc, i, m) else { return };
-            tile::<T, S, R, TALL, NB>(simd, kc, a, b, start, c, i, j);
-            i += TALL;
-        } else if m - i > LOW {
-            let Some(a) = Rows::new(a, p, kc, i, m) else { return };
-            tile::<T, S, R, MID, NB>(simd, kc, a, b, start, c, i, j);
-            i += MID;
-        } else {
-            let Some(a) = Rows::new(a, p, kc, i, m) else { return };
-            tile::<T, S, R, LOW, NB>(simd, kc, a, b, start, c, i, j);
-            i += LOW;
-        }
+    let rows = b.data.get(a.p * b.row_stride + j..).unwrap_or_default();
+    if c.cols - j >= NB * T::LANES {
+        let b = Whole::new(rows, b.row_stride);
+        tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, b, block, c, j);
+    } else {
+        let b = Part::new(rows, b.row_stride, c.cols - j);
+        tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, b, block, c, j);
     }
 }

@@ -1,6 +1,6 @@
 //! The micro-kernel: a tile of C in registers, plus a panel of A times a panel of B.
 
-use super::left::Left;
+use super::left::{Left, Source};
 use super::right::Right;
 use super::{MatMut, min};
 use crate::Element;
@@ -34,6 +34,52 @@ impl<T: Element> Start<T> {
 /// A tile of C: `MR` rows of `NB` blocks of columns.
 type Tile<V, const MR: usize, const NB: usize> = [[V; NB]; MR];
 
+/// Rows `i..end` of C, `kc` steps of k, and what their chains start from.
+#[derive(Clone, Copy)]
+pub(super) struct Block<T> {
+    pub(super) i: usize,
+    pub(super) end: usize,
+    pub(super) kc: usize,
+    pub(super) start: Start<T>,
+}
+
+/// The tiles of a block under one panel of B, at column `j` of C: `TALL` rows each, and lower ones at the end.
+#[inline(always)]
+pub(super) fn tiles<
+    T: Element,
+    S: Simd,
+    A: Source<T>,
+    R: Right<T, NB> + Copy,
+    const TALL: usize,
+    const MID: usize,
+    const LOW: usize,
+    const NB: usize,
+>(
+    simd: S,
+    a: &A,
+    b: R,
+    block: Block<T>,
+    c: &mut MatMut<'_, T>,
+    j: usize,
+) {
+    let Block { mut i, end, kc, start } = block;
+    while i < end {
+        if end - i > MID {
+            let Some(a) = a.rows(i) else { return };
+            tile::<T, S, R, TALL, NB>(simd, kc, a, b, start, c, i, j);
+            i += TALL;
+        } else if end - i > LOW {
+            let Some(a) = a.rows(i) else { return };
+            tile::<T, S, R, MID, NB>(simd, kc, a, b, start, c, i, j);
+            i += MID;
+        } else {
+            let Some(a) = a.rows(i) else { return };
+            tile::<T, S, R, LOW, NB>(simd, kc, a, b, start, c, i, j);
+            i += LOW;
+        }
+    }
+}
+
 /// Adds the product of `a: (MR, kc)` and `b: (kc, NB)` blocks to the tile of C whose upper left element is `(i, j)`. Rows
 /// and columns past the edge of C are computed and dropped.
 #[inline(always)]
@@ -60,7 +106,7 @@ pub(super) fn tile<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const 
 
 /// `acc[i][j] += a[i] * b[j]`.
 #[inline(always)]
-pub(super) fn multiply_add<T: Element, S: Simd, const MR: usize, const NB: usize>(
+fn multiply_add<T: Element, S: Simd, const MR: usize, const NB: usize>(
     simd: S,
     a: &[T; MR],
     b: [T::Lanes<S>; NB],
@@ -77,7 +123,7 @@ pub(super) fn multiply_add<T: Element, S: Simd, const MR: usize, const NB: usize
 /// The tile to start from. Inside C its rows are read as they lie; at an edge, or where C's columns are not next to
 /// each other, by way of a copy.
 #[inline(always)]
-pub(super) fn load<T: Element, S: Simd, const MR: usize, const NB: usize>(
+fn load<T: Element, S: Simd, const MR: usize, const NB: usize>(
     simd: S,
     start: Start<T>,
     c: &MatMut<'_, T>,
@@ -124,7 +170,7 @@ fn load_row<T: Element, S: Simd, const NB: usize>(simd: S, row: &[T::Block], acc
 
 /// Writes what of the tile lies inside C.
 #[inline(always)]
-pub(super) fn store<T: Element, S: Simd, const MR: usize, const NB: usize>(
+fn store<T: Element, S: Simd, const MR: usize, const NB: usize>(
     simd: S,
     acc: &Tile<T::Lanes<S>, MR, NB>,
     c: &mut MatMut<'_, T>,
@@ -237,6 +283,18 @@ fn gather<T: Element>(c: &MatMut<'_, T>, i: usize, j: usize, tile: &mut [T::Bloc
 /// Copies what of a tile, `blocks` blocks wide, lies inside C.
 #[inline(never)]
 fn scatter<T: Element>(tile: &[T::Block], blocks: usize, c: &mut MatMut<'_, T>, i: usize, j: usize) {
+    if c.row_stride == 1 {
+        let rows = min(c.rows - i, tile.len() / blocks.max(1));
+        for (l, j) in (0..blocks * T::LANES).zip(j..c.cols) {
+            let first = j * c.col_stride + i;
+            let column = c.data.get_mut(first..first + rows).unwrap_or_default();
+            let from = tile.get(l / T::LANES..).unwrap_or_default().iter().step_by(blocks.max(1));
+            for (to, block) in column.iter_mut().zip(from) {
+                *to = block.as_ref().get(l % T::LANES).copied().unwrap_or_default();
+            }
+        }
+        return;
+    }
     for (row, i) in tile.chunks_exact(blocks.max(1)).zip(i..c.rows) {
         for (block, j) in row.iter().zip((j..c.cols).step_by(T::LANES)) {
             let first = i * c.row_stride + j * c.col_stride;

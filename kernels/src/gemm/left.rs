@@ -1,56 +1,86 @@
-//! How the micro-kernel reads A: a packed panel, or rows as they lie.
+//! How the micro-kernel reads A: packed panels, or rows as they lie.
 
 use super::pack::Operand;
 use crate::Element;
 
-/// `MR` rows of A, read column by column.
-pub(super) trait Left<T, const MR: usize> {
-    /// Column `p`; `None` past the last.
-    fn column(&self, p: usize) -> Option<[T; MR]>;
+/// A block of A.
+pub(super) trait Source<T> {
+    /// `H` rows from row `i` of A on. Past the last row they hold anything: what comes of it is dropped.
+    fn rows<const H: usize>(&self, i: usize) -> Option<impl Left<T, H>>;
 }
 
-/// A panel of columns packed one after another.
-#[derive(Clone, Copy)]
-pub(super) struct Packed<'a, T, const MR: usize>(pub(super) &'a [[T; MR]]);
+/// `H` rows of A, read column by column.
+pub(super) trait Left<T, const H: usize> {
+    /// Column `p`; `None` past the last.
+    fn column(&self, p: usize) -> Option<[T; H]>;
+}
 
-impl<T: Element, const MR: usize> Left<T, MR> for Packed<'_, T, MR> {
+/// Panels of `MR` rows, each packed column by column, from row `first` of A on.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<'a, T, const MR: usize> {
+    pub(super) panels: &'a [[T; MR]],
+    pub(super) first: usize,
+    pub(super) kc: usize,
+}
+
+impl<T: Element, const MR: usize> Source<T> for Panels<'_, T, MR> {
     #[inline(always)]
-    fn column(&self, p: usize) -> Option<[T; MR]> {
-        self.0.get(p).copied()
+    fn rows<const H: usize>(&self, i: usize) -> Option<impl Left<T, H>> {
+        let panel = (i - self.first) / MR * self.kc;
+        self.panels.get(panel..)?.get(..self.kc)
     }
 }
 
-/// Rows with contiguous elements, without packing.
-#[derive(Clone, Copy)]
-pub(super) struct Rows<'a, T, const MR: usize>([&'a [T]; MR]);
-
-impl<'a, T: Element, const MR: usize> Rows<'a, T, MR> {
-    /// Rows `i..` of an `a` of `m` rows, `kc` columns from `p` on. Past the last row it is repeated: what comes of it is
-    /// dropped.
+impl<T: Element, const MR: usize, const H: usize> Left<T, H> for &[[T; MR]] {
     #[inline(always)]
-    pub(super) fn new(a: &Operand<'a, T>, p: usize, kc: usize, i: usize, m: usize) -> Option<Self> {
-        let mut rows: [&[T]; MR] = [&[]; MR];
+    fn column(&self, p: usize) -> Option<[T; H]> {
+        self.get(p)?.first_chunk().copied()
+    }
+}
+
+/// Contiguous rows, without packing: `kc` columns from `p` on, to row `last`.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a, T> {
+    pub(super) operand: &'a Operand<'a, T>,
+    pub(super) p: usize,
+    pub(super) kc: usize,
+    pub(super) last: usize,
+}
+
+impl<T: Element> Source<T> for Rows<'_, T> {
+    #[inline(always)]
+    fn rows<const H: usize>(&self, i: usize) -> Option<impl Left<T, H>> {
+        let mut rows: [&[T]; H] = [&[]; H];
         // Loops that may end early are unrolled up to 8 rounds, no further.
         let (fours, rest) = rows.as_chunks_mut::<4>();
         for (f, rows) in fours.iter_mut().enumerate() {
             for (r, row) in rows.iter_mut().enumerate() {
-                *row = line(a, p, kc, (i + 4 * f + r).min(m - 1))?;
+                *row = self.row(i + 4 * f + r)?;
             }
         }
         for (r, row) in rest.iter_mut().enumerate() {
-            *row = line(a, p, kc, (i + MR / 4 * 4 + r).min(m - 1))?;
+            *row = self.row(i + H / 4 * 4 + r)?;
         }
-        Some(Self(rows))
+        Some(rows)
     }
 }
 
-impl<T: Element, const MR: usize> Left<T, MR> for Rows<'_, T, MR> {
+impl<'a, T> Rows<'a, T> {
+    /// Row `i`, or the last one where there are fewer.
     #[inline(always)]
-    fn column(&self, p: usize) -> Option<[T; MR]> {
-        let mut column = [T::default(); MR];
+    fn row(&self, i: usize) -> Option<&'a [T]> {
+        let first = i.min(self.last) * self.operand.width_stride + self.p;
+        self.operand.data.get(first..)?.get(..self.kc)
+    }
+}
+
+impl<T: Element, const H: usize> Left<T, H> for [&[T]; H] {
+    #[inline(always)]
+    fn column(&self, p: usize) -> Option<[T; H]> {
+        let mut column = [T::default(); H];
         // Rows are equally long, which the compiler sees: one check is left of all.
         let (fours, rest) = column.as_chunks_mut::<4>();
-        let (four_rows, rest_rows) = self.0.as_chunks::<4>();
+        let (four_rows, rest_rows) = self.as_chunks::<4>();
         for (column, rows) in fours.iter_mut().zip(four_rows) {
             for (to, row) in column.iter_mut().zip(rows) {
                 *to = *row.get(p)?;
@@ -61,10 +91,4 @@ impl<T: Element, const MR: usize> Left<T, MR> for Rows<'_, T, MR> {
         }
         Some(column)
     }
-}
-
-/// Elements `p..p + kc` of row `i`.
-#[inline(always)]
-fn line<'a, T>(a: &Operand<'a, T>, p: usize, kc: usize, i: usize) -> Option<&'a [T]> {
-    a.data.get(i * a.width_stride + p..)?.get(..kc)
 }

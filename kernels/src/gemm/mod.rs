@@ -11,13 +11,16 @@
 //! ```
 //!
 //! A further block of k goes on from C. So the bits do not depend on m, on n, on blocks or on the path taken; the
-//! portable level rounds the product too.
+//! portable level rounds the product too. Where n is 1 (a matrix times a column) there is but one such chain a row, and
+//! the sum is taken in lanes instead: see `dot.rs`. That is decided by n alone.
 
 mod direct;
+mod dot;
 mod kernel;
 mod left;
 mod matrix;
 mod pack;
+mod packed;
 mod right;
 mod vector;
 
@@ -26,26 +29,16 @@ pub use matrix::{MatMut, MatRef};
 use crate::error::{expect_at_least, expect_len};
 use crate::simd::{Level, Simd, dispatch};
 use crate::{Element, ShapeError};
-use kernel::{Start, tile};
-use left::{Packed, Rows};
-use pack::{Operand, Region, pack};
-use right::Panel;
+use packed::{KC, MC, NC};
 
-/// Rows of A packed at a time: a block of `MC x KC` stays in L2. A multiple of every tile's height.
-const MC: usize = 144;
-/// The depth of a block: deep enough that loading and storing C between blocks costs little. A panel of B, at most `2 KC`
-/// cache lines, streams from L2 where it does not stay in L1.
-const KC: usize = 512;
-/// Columns of B packed at a time: a block of `KC x NC` stays in L3. A multiple of every tile's width.
-const NC: usize = 1024;
-/// Columns of C from which on packing rows of A pays.
-const PACK_A: usize = 128;
 /// Bytes of B up to which it is read as it lies: it stays in L2.
 const DIRECT: usize = 1024 << 10;
+/// Rows of A up to which packing B costs more than reading it from L2.
+const FEW_ROWS: usize = 144;
 /// Bytes from one row of B to the next up to which it is: 4096 and more fall on the same few lines of a cache.
 const DIRECT_ROW: usize = 2048;
 /// The height and width that every level's tile divides.
-const TILE: (usize, usize) = (24, 32);
+const TILE: (usize, usize) = (24, 64);
 /// A cache line, in elements of the smaller type: packed panels start at one.
 const LINE: usize = 16;
 
@@ -107,50 +100,51 @@ pub fn gemm<T: Element>(
         }
         return Ok(());
     }
-    if product.c.rows <= vector::MAX_ROWS && product.b.col_stride == 1 {
+    if product.c.cols == 1 {
+        dispatch!(level, simd => dot::multiply(simd, product, scratch));
+        return Ok(());
+    }
+    let product = product.turned(scratch.len());
+    if product.c.rows <= vector::MAX_ROWS && [product.b.col_stride, product.c.col_stride] == [1; 2] {
         dispatch!(level, simd => vector::multiply(simd, product));
         return Ok(());
     }
-    if product.stays_in_cache(level) {
-        match level {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512(simd) => simd.vectorize(
-                #[inline(always)]
-                || direct::multiply::<T, _, 12, 8, 4, 2, 3>(simd, product),
-            ),
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2(simd) => simd.vectorize(
-                #[inline(always)]
-                || direct::multiply::<T, _, 6, 4, 2, 1, 1>(simd, product),
-            ),
-            Level::Portable => {
-                let simd = crate::simd::Portable;
-                simd.vectorize(
-                    #[inline(always)]
-                    || direct::multiply::<T, _, 2, 1, 1, 1, 1>(simd, product),
-                );
-            }
-        }
-        return Ok(());
-    }
-    // As many registers of C as hide the latency of a multiply-add, in tiles that waste little of a batch: 16 of 32, 12 of
-    // 16, 8 of 16.
+    // Tiles of as many registers as hide the latency of a multiply-add.
+    let direct = product.stays_in_cache(level);
     match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(simd) => simd.vectorize(
             #[inline(always)]
-            || multiply::<T, _, 8, 2>(simd, product, scratch),
+            || {
+                if direct {
+                    direct::multiply::<T, _, 6, 4>(simd, product);
+                } else {
+                    packed::multiply::<T, _, 6, 4, 2, 4>(simd, product, scratch);
+                }
+            },
         ),
         #[cfg(target_arch = "x86_64")]
         Level::Avx2(simd) => simd.vectorize(
             #[inline(always)]
-            || multiply::<T, _, 6, 1>(simd, product, scratch),
+            || {
+                if direct {
+                    direct::multiply::<T, _, 6, 1>(simd, product);
+                } else {
+                    packed::multiply::<T, _, 6, 4, 2, 1>(simd, product, scratch);
+                }
+            },
         ),
         Level::Portable => {
             let simd = crate::simd::Portable;
             simd.vectorize(
                 #[inline(always)]
-                || multiply::<T, _, 2, 1>(simd, product, scratch),
+                || {
+                    if direct {
+                        direct::multiply::<T, _, 2, 1>(simd, product);
+                    } else {
+                        packed::multiply::<T, _, 2, 1, 1, 1>(simd, product, scratch);
+                    }
+                },
             );
         }
     }
@@ -166,7 +160,26 @@ struct Product<'a, T> {
     c: MatMut<'a, T>,
 }
 
-impl<T: Element> Product<'_, T> {
+impl<'a, T: Element> Product<'a, T> {
+    /// The product itself, or `C^T = alpha B^T A^T` where that costs less: the same chains.
+    ///
+    /// Columns of C lie next to each other then. Where B's do not, and C has fewer rows than columns, A is turned while
+    /// it is packed instead of B, and C while it is written.
+    fn turned(self, scratch_len: usize) -> Self {
+        let (m, n, k) = (self.c.rows, self.c.cols, self.a.cols);
+        let c_by_columns = self.c.col_stride != 1 && self.c.row_stride == 1;
+        let b_by_columns = self.b.col_stride != 1 && self.b.row_stride == 1;
+        let cheaper = n.saturating_mul(k) > m.saturating_mul(n.saturating_add(k));
+        // alpha belongs to A; as the right operand it would go unscaled.
+        if self.alpha == T::from(1)
+            && (c_by_columns || b_by_columns && cheaper)
+            && gemm_scratch_len(n, m, k) <= scratch_len
+        {
+            return Product { a: self.b.t(), b: self.a.t(), c: self.c.t(), ..self };
+        }
+        self
+    }
+
     /// Whether the operands can be read as they lie, again and again, in less time than it takes to pack them.
     fn stays_in_cache(&self, level: Level) -> bool {
         let (a, b) = (&self.a, &self.b);
@@ -175,6 +188,7 @@ impl<T: Element> Product<'_, T> {
         let most = match level {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512(_) => DIRECT,
+            _ if a.rows <= FEW_ROWS => DIRECT,
             _ => DIRECT / 16,
         };
         self.alpha == T::from(1)
@@ -193,114 +207,6 @@ impl<T: Element> Product<'_, T> {
                 }
             }
         }
-    }
-}
-
-/// The five loops around the micro-kernel, for a tile of `MR` rows and `NB` blocks of columns.
-#[inline(always)]
-fn multiply<T: Element, S: Simd, const MR: usize, const NB: usize>(
-    simd: S,
-    product: Product<'_, T>,
-    scratch: &mut [T],
-) {
-    let Product { alpha, a, b, beta, mut c } = product;
-    let (m, n, k) = (c.rows, c.cols, a.cols);
-    let nr = NB * T::LANES;
-    // Even blocks: a thin last one would load and store C for little work.
-    let kc_even = k.div_ceil(k.div_ceil(KC).max(1));
-    let aligned = scratch.as_ptr().align_offset(LINE * 4).min(LINE);
-    let packed_a_len = (min(m, MC).next_multiple_of(MR) * kc_even).next_multiple_of(LINE);
-    let Some((packed_a, packed_b)) =
-        scratch.get_mut(aligned..).and_then(|s| s.split_at_mut_checked(packed_a_len))
-    else {
-        return;
-    };
-    let (packed_b, _) = T::blocks_mut(packed_b);
-    let (packed_b, _) = packed_b.as_chunks_mut::<NB>();
-    let (packed_a, _) = packed_a.as_chunks_mut::<MR>();
-    let a = Operand { data: a.data, k_stride: a.col_stride, width_stride: a.row_stride };
-    let b = Operand { data: b.data, k_stride: b.row_stride, width_stride: b.col_stride };
-
-    // Contiguous rows of A serve as they are where too few panels of B follow to pay for packing them.
-    let packing = a.k_stride != 1 || alpha != T::from(1) || n >= PACK_A;
-
-    // Loop 5: n in blocks of NC (B, C).
-    let mut jc = 0;
-    while jc < n {
-        let nc = min(n - jc, NC);
-        // Loop 4: k in blocks of KC (A, B).
-        let mut pc = 0;
-        while pc < k {
-            let kc = min(k - pc, kc_even);
-            let start = if pc == 0 { Start::new(beta) } else { Start::Loaded };
-            pack(
-                &b,
-                Region { p: pc, kc, line: jc, lines: nc },
-                nc.div_ceil(nr) * NB,
-                T::Block::default(),
-                packed_b,
-                #[inline(always)]
-                |panels: &mut [[T::Block; NB]], step, index| {
-                    panels.get_mut(index / NB * kc + step)?.get_mut(index % NB)
-                },
-            );
-            // Loop 3: m in blocks of MC (A, C).
-            let mut ic = 0;
-            while ic < m {
-                let mc = min(m - ic, MC);
-                if packing {
-                    pack(
-                        &a,
-                        Region { p: pc, kc, line: ic, lines: mc },
-                        mc.div_ceil(MR),
-                        [T::default(); MR],
-                        packed_a,
-                        #[inline(always)]
-                        |panels: &mut [[T; MR]], step, index| panels.get_mut(index * kc + step),
-                    );
-                    if alpha != T::from(1) {
-                        for x in packed_a.as_flattened_mut() {
-                            *x = alpha * *x;
-                        }
-                    }
-                }
-                // Loop 2: panels of B.
-                for (b_panel, jr) in packed_b.chunks_exact(kc.max(1)).zip((0..nc).step_by(nr)) {
-                    // Loop 1: panels of A.
-                    if packing {
-                        for (a_panel, ir) in packed_a.chunks_exact(kc.max(1)).zip((0..mc).step_by(MR)) {
-                            tile::<T, S, _, MR, NB>(
-                                simd,
-                                kc,
-                                Packed(a_panel),
-                                Panel::new(b_panel),
-                                start,
-                                &mut c,
-                                ic + ir,
-                                jc + jr,
-                            );
-                        }
-                    } else {
-                        for ir in (0..mc).step_by(MR) {
-                            let Some(rows) = Rows::new(&a, pc, kc, ic + ir, m) else { return };
-                            tile::<T, S, _, MR, NB>(
-                                simd,
-                                kc,
-                                rows,
-                                Panel::new(b_panel),
-                                start,
-                                &mut c,
-                                ic + ir,
-                                jc + jr,
-                            );
-                        }
-                    }
-                }
-                ic += mc;
-            }
-            pc += kc;
-        }
-        jc += nc;
     }
 }
 

@@ -1,7 +1,5 @@
 //! How the micro-kernel reads B: a packed panel, or rows as they lie.
 
-use core::slice;
-
 use crate::Element;
 use crate::simd::{Lanes, Simd};
 
@@ -12,20 +10,15 @@ pub(super) trait Right<T: Element, const NB: usize> {
 }
 
 /// A panel of rows packed one after another.
-#[derive(Clone)]
-pub(super) struct Panel<'a, T: Element, const NB: usize>(slice::Iter<'a, [T::Block; NB]>);
+#[derive(Clone, Copy)]
+pub(super) struct Panel<'a, B, const WIDTH: usize>(pub(super) &'a [[B; WIDTH]]);
 
-impl<'a, T: Element, const NB: usize> Panel<'a, T, NB> {
-    #[inline(always)]
-    pub(super) fn new(panel: &'a [[T::Block; NB]]) -> Self {
-        Self(panel.iter())
-    }
-}
-
-impl<T: Element, const NB: usize> Right<T, NB> for Panel<'_, T, NB> {
+impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Panel<'_, T::Block, WIDTH> {
     #[inline(always)]
     fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]> {
-        Some(load_blocks::<T, S, NB>(simd, self.0.next()?))
+        let (row, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(load_blocks::<T, S, NB>(simd, row.first_chunk()?))
     }
 }
 

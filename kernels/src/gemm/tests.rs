@@ -83,14 +83,14 @@ impl<T: Element> Case<T> {
         for level in levels() {
             let actual = self.run(level);
             // gamma(k + 2), doubled where products round too; half a subnormal spacing for each that underflows, of
-            // which those of alpha * a are multiplied by b.
+            // which those of alpha * a are multiplied by b, or those of alpha * b by a.
             let roundings = (self.k + 2) as f64 * if level == Level::Portable { 2.0 } else { 1.0 };
             let u = T::EPSILON.to_f64() / 2.0;
             let tiny = if T::LANES == 16 { 1e-45 } else { 5e-324 };
-            let largest_b = self.b.iter().fold(1.0f64, |max, b| max.max(b.to_f64().abs()));
+            let largest = self.a.iter().chain(&self.b).fold(1.0f64, |max, x| max.max(x.to_f64().abs()));
             for (actual, expected) in actual.iter().zip(&expected) {
                 let bound =
-                    roundings * u / (1.0 - roundings * u) * expected.magnitude + roundings * tiny * largest_b;
+                    roundings * u / (1.0 - roundings * u) * expected.magnitude + roundings * tiny * largest;
                 assert_close(*actual, expected.value, bound, "gemm", level);
             }
             if level != Level::Portable {
@@ -156,11 +156,21 @@ proptest! {
             let all = run(a, m);
             for (i, c) in all.chunks(n).enumerate() {
                 for (j, c) in c.iter().enumerate() {
-                    let chain = |fused: bool| (0..k).fold(0.0f32, |acc, p| {
+                    let fused = level != Level::Portable || cfg!(target_arch = "aarch64");
+                    let fma = |acc: f32, p: usize| {
                         let (x, y) = (a[i * k + p], b[p * n + j]);
                         if fused { libm::fmaf(x, y, acc) } else { acc + x * y }
-                    });
-                    let expected = chain(level != Level::Portable || cfg!(target_arch = "aarch64"));
+                    };
+                    let expected = if n == 1 {
+                        let lanes: [f32; 16] =
+                            core::array::from_fn(|l| (l..k).step_by(16).fold(0.0, fma));
+                        [8, 4, 2, 1].iter().fold(lanes, |mut lanes, half| {
+                            (0..*half).for_each(|l| lanes[l] += lanes[l + half]);
+                            lanes
+                        })[0]
+                    } else {
+                        (0..k).fold(0.0, fma)
+                    };
                     assert_same_bits(&[*c], &[expected], "gemm", level);
                 }
             }
