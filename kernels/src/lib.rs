@@ -65,7 +65,7 @@ pub use center::{center_and_scale_in_place, center_in_place, center_u8, mean_and
 pub use channels::Channels;
 pub use element::Element;
 pub use error::{ShapeError, ValueError};
-pub use gemm::{MatMut, MatRef, gemm, gemm_scratch_len};
+pub use gemm::{Epilogue, MatMut, MatRef, gemm, gemm_scratch_len, gemm_with_epilogue};
 pub use limit::multiply_adds;
 pub use maxout::{maxout, maxout_backward};
 pub use optimizer::{Optimizer, Step, UpdateNorms, optimizer_step};

@@ -2,11 +2,12 @@
 //!
 //! Rows of A and of B are read as they lie. Every element is the same chain as that of packed panels.
 
-use super::kernel::{Block, Start, tiles};
+use super::kernel::{Block, tiles};
 use super::left::Rows;
 use super::pack::Operand;
+use super::plan::Product;
 use super::right::{Part, Whole};
-use super::{MatMut, MatRef, Product, min};
+use super::{MatMut, MatRef, min};
 use crate::Element;
 use crate::simd::Simd;
 
@@ -22,22 +23,21 @@ const TILE: usize = 24;
 #[inline(always)]
 pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize>(
     simd: S,
-    product: Product<'_, T>,
+    product: &mut Product<'_, T>,
 ) {
-    let Product { a, b, beta, mut c, .. } = product;
+    let (m, k) = (product.a.rows, product.a.cols);
+    let (a, b) = (product.a, product.b);
     let a = Operand { data: a.data, k_stride: a.col_stride, width_stride: a.row_stride };
-    let (m, k) = (c.rows, b.rows);
     let mut p = 0;
     while p < k {
         let kc = min(k - p, KC);
-        let start = if p == 0 { Start::new(beta) } else { Start::Loaded };
+        let rows = Rows { operand: &a, p, kc, last: m - 1 };
+        let mut block = Block::new(product, p, kc);
         let mc = (MC / (kc * TILE)).max(1) * TILE;
-        let mut i = 0;
-        while i < m {
-            let block = Block { i, end: min(i + mc, m), kc, start };
-            let rows = Rows { operand: &a, p, kc, last: m - 1 };
-            panels::<T, S, TALL, WIDE>(simd, &rows, &b, block, &mut c);
-            i = block.end;
+        while block.i < m {
+            block.end = min(block.i + mc, m);
+            panels::<T, S, TALL, WIDE>(simd, &rows, &b, &block, &mut product.c);
+            block.i = block.end;
         }
         p += kc;
     }
@@ -49,7 +49,7 @@ fn panels<T: Element, S: Simd, const TALL: usize, const WIDE: usize>(
     simd: S,
     a: &Rows<'_, T>,
     b: &MatRef<'_, T>,
-    block: Block<T>,
+    block: &Block<'_, T>,
     c: &mut MatMut<'_, T>,
 ) {
     let mut j = 0;
@@ -83,7 +83,7 @@ fn panel<T: Element, S: Simd, const TALL: usize, const MID: usize, const LOW: us
     simd: S,
     a: &Rows<'_, T>,
     b: &MatRef<'_, T>,
-    block: Block<T>,
+    block: &Block<'_, T>,
     c: &mut MatMut<'_, T>,
     j: usize,
 ) {

@@ -3,7 +3,8 @@
 //! Each element is `beta * c + sum of a * (alpha * b)`, the sum in one block of partial sums: lane `l` takes steps `l`, `l + LANES`, …
 //! of k, and the lanes are added by a fixed tree. So the bits depend on neither layout nor the number of rows.
 
-use super::{MatRef, Product};
+use super::plan::Product;
+use super::{Bias, MatRef};
 use crate::Element;
 use crate::simd::{Lanes, Simd};
 
@@ -11,8 +12,8 @@ use crate::simd::{Lanes, Simd};
 const ROWS: usize = 8;
 
 #[inline(always)]
-pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: Product<'_, T>, scratch: &mut [T]) {
-    let Product { alpha, a, b, beta, c } = product;
+pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, T>, scratch: &mut [T]) {
+    let Product { alpha, a, b, beta, ref mut c, bias, relu } = *product;
     let Some((column, row)) = scratch.split_at_mut_checked(a.cols) else { return };
     let x = if b.row_stride == 1 && alpha == T::from(1) {
         b.data.get(..b.rows).unwrap_or_default()
@@ -22,7 +23,11 @@ pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: Product<'_, T>, sc
         }
         column
     };
-    let mut c = Column { beta, data: c.data, stride: c.row_stride };
+    let bias = match bias {
+        Bias::Columns(bias) => bias.first().copied(),
+        _ => None,
+    };
+    let mut c = Column { beta, bias, relu, data: &mut *c.data, stride: c.row_stride };
     let m = a.rows;
     let mut i = 0;
     if a.col_stride == 1 {
@@ -63,6 +68,8 @@ pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: Product<'_, T>, sc
 /// C, and what becomes of a sum.
 struct Column<'a, T> {
     beta: T,
+    bias: Option<T>,
+    relu: bool,
     data: &'a mut [T],
     stride: usize,
 }
@@ -71,7 +78,12 @@ impl<T: Element> Column<'_, T> {
     #[inline(always)]
     fn put(&mut self, i: usize, sum: T) {
         if let Some(c) = self.data.get_mut(i * self.stride) {
-            *c = if self.beta == T::default() { sum } else { self.beta * *c + sum };
+            let zero = T::default();
+            let mut y = if self.beta == zero { sum } else { self.beta * *c + sum };
+            if let Some(bias) = self.bias {
+                y = y + bias;
+            }
+            *c = if self.relu && zero > y { zero } else { y };
         }
     }
 }

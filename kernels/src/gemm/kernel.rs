@@ -1,8 +1,9 @@
 //! The micro-kernel: a tile of C in registers, plus a panel of A times a panel of B.
 
 use super::left::{Left, Source};
+use super::plan::Product;
 use super::right::Right;
-use super::{MatMut, min};
+use super::{Bias, MatMut, min};
 use crate::Element;
 use crate::simd::{Lanes, Simd};
 
@@ -34,13 +35,31 @@ impl<T: Element> Start<T> {
 /// A tile of C: `MR` rows of `NB` blocks of columns.
 type Tile<V, const MR: usize, const NB: usize> = [[V; NB]; MR];
 
-/// Rows `i..end` of C, `kc` steps of k, and what their chains start from.
+/// Rows `i..end` of C, `kc` steps of k, and how their chains start and end.
 #[derive(Clone, Copy)]
-pub(super) struct Block<T> {
+pub(super) struct Block<'a, T> {
     pub(super) i: usize,
     pub(super) end: usize,
     pub(super) kc: usize,
     pub(super) start: Start<T>,
+    pub(super) bias: Bias<'a, T>,
+    pub(super) relu: bool,
+}
+
+impl<'a, T: Element> Block<'a, T> {
+    /// All rows of C, steps `p..p + kc` of a product's k.
+    #[inline(always)]
+    pub(super) fn new(product: &Product<'a, T>, p: usize, kc: usize) -> Self {
+        let first = p == 0;
+        Self {
+            i: 0,
+            end: product.c.rows,
+            kc,
+            start: if first { Start::new(product.beta) } else { Start::Loaded },
+            bias: if first { product.bias } else { Bias::None },
+            relu: product.relu && p + kc == product.a.cols,
+        }
+    }
 }
 
 /// The tiles of a block under one panel of B, at column `j` of C: `TALL` rows each, and lower ones at the end.
@@ -58,23 +77,23 @@ pub(super) fn tiles<
     simd: S,
     a: &A,
     b: R,
-    block: Block<T>,
+    block: &Block<'_, T>,
     c: &mut MatMut<'_, T>,
     j: usize,
 ) {
-    let Block { mut i, end, kc, start } = block;
-    while i < end {
-        if end - i > MID {
+    let mut i = block.i;
+    while i < block.end {
+        if block.end - i > MID {
             let Some(a) = a.rows(i) else { return };
-            tile::<T, S, R, TALL, NB>(simd, kc, a, b, start, c, i, j);
+            tile::<T, S, R, TALL, NB>(simd, block, a, b, c, i, j);
             i += TALL;
-        } else if end - i > LOW {
+        } else if block.end - i > LOW {
             let Some(a) = a.rows(i) else { return };
-            tile::<T, S, R, MID, NB>(simd, kc, a, b, start, c, i, j);
+            tile::<T, S, R, MID, NB>(simd, block, a, b, c, i, j);
             i += MID;
         } else {
             let Some(a) = a.rows(i) else { return };
-            tile::<T, S, R, LOW, NB>(simd, kc, a, b, start, c, i, j);
+            tile::<T, S, R, LOW, NB>(simd, block, a, b, c, i, j);
             i += LOW;
         }
     }
@@ -85,23 +104,67 @@ pub(super) fn tiles<
 #[inline(always)]
 pub(super) fn tile<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const NB: usize>(
     simd: S,
-    kc: usize,
+    block: &Block<'_, T>,
     a: impl Left<T, MR>,
     mut b: R,
-    start: Start<T>,
     c: &mut MatMut<'_, T>,
     i: usize,
     j: usize,
 ) {
     let inside = c.col_stride == 1 && i + MR <= c.rows && j + NB * T::LANES <= c.cols;
-    let mut acc = load::<T, S, MR, NB>(simd, start, c, i, j, inside);
-    for p in 0..kc {
+    let mut acc = load::<T, S, MR, NB>(simd, block.start, c, i, j, inside);
+    add_bias::<T, S, MR, NB>(simd, block.bias, i, j, &mut acc);
+    for p in 0..block.kc {
         // A last: a branch between a load and its use would part the two, which are one instruction.
         let Some(b) = b.next_row(simd) else { break };
         let Some(a) = a.column(p) else { break };
         multiply_add::<T, S, MR, NB>(simd, &a, b, &mut acc);
     }
+    if block.relu {
+        let zero = T::Lanes::<S>::splat(simd, T::default());
+        for v in acc.as_flattened_mut() {
+            *v = zero.max(*v);
+        }
+    }
     store::<T, S, MR, NB>(simd, &acc, c, i, j, inside);
+}
+
+/// Adds the bias of the columns from `j` on, or of the rows from `i` on.
+#[inline(always)]
+fn add_bias<T: Element, S: Simd, const MR: usize, const NB: usize>(
+    simd: S,
+    bias: Bias<'_, T>,
+    i: usize,
+    j: usize,
+    acc: &mut Tile<T::Lanes<S>, MR, NB>,
+) {
+    match bias {
+        Bias::None => {}
+        Bias::Columns(bias) => {
+            let mut lanes = [T::Lanes::<S>::splat(simd, T::default()); NB];
+            let (blocks, tail) = T::blocks(bias.get(j..).unwrap_or_default());
+            for (b, lanes) in lanes.iter_mut().enumerate() {
+                match blocks.get(b) {
+                    Some(block) => *lanes = T::Lanes::<S>::load(simd, block),
+                    None if b == blocks.len() => *lanes = T::Lanes::<S>::load_partial(simd, tail),
+                    None => {}
+                }
+            }
+            for row in acc {
+                for (v, bias) in row.iter_mut().zip(lanes) {
+                    *v = *v + bias;
+                }
+            }
+        }
+        Bias::Rows(bias) => {
+            for (r, row) in acc.iter_mut().enumerate() {
+                let bias = T::Lanes::<S>::splat(simd, bias.get(i + r).copied().unwrap_or_default());
+                for v in row {
+                    *v = *v + bias;
+                }
+            }
+        }
+    }
 }
 
 /// `acc[i][j] += a[i] * b[j]`.
@@ -183,6 +246,13 @@ fn store<T: Element, S: Simd, const MR: usize, const NB: usize>(
             let first = (i + r) * c.row_stride + j;
             let row = c.data.get_mut(first..first + NB * T::LANES).unwrap_or_default();
             store_row::<T, S, NB>(acc, T::blocks_mut(row).0);
+        }
+    } else if c.col_stride == 1 && NB == 1 && MR <= 8 {
+        let width = T::LANES.min(c.cols - j);
+        for (r, [v]) in acc.as_flattened().as_chunks().0.iter().enumerate() {
+            let first = (i + r) * c.row_stride + j;
+            let row = if i + r < c.rows { c.data.get_mut(first..first + width) } else { None };
+            v.store_partial(row.unwrap_or_default());
         }
     } else {
         let mut edge: Tile<T::Block, MR, NB> = [[T::Block::default(); NB]; MR];

@@ -1,7 +1,7 @@
 //! [`MatRef`] and [`MatMut`]: a slice seen as a matrix.
 
-use crate::ShapeError;
 use crate::error::expect_at_least;
+use crate::{Element, ShapeError};
 
 /// A matrix in a slice, to read: element `(i, j)` is `data[i * row_stride + j * col_stride]`.
 ///
@@ -59,6 +59,7 @@ impl<'a, T> MatRef<'a, T> {
         }
     }
 
+    #[inline]
     pub(super) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {
         let span = span(self.rows, self.cols, self.row_stride, self.col_stride);
         expect_at_least(argument, span, self.data.len())
@@ -106,6 +107,7 @@ impl<'a, T> MatMut<'a, T> {
         }
     }
 
+    #[inline]
     pub(super) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {
         let span = span(self.rows, self.cols, self.row_stride, self.col_stride);
         expect_at_least(argument, span, self.data.len())?;
@@ -129,7 +131,44 @@ impl<'a, T> MatMut<'a, T> {
     }
 }
 
+impl<T: Element> MatMut<'_, T> {
+    /// `C = beta C + bias`, a value for each column; C is read only where beta is not 0.
+    pub(super) fn start(&mut self, beta: T, bias: Option<&[T]>) {
+        let zero = T::default();
+        if beta == T::from(1) && bias.is_none() {
+            return;
+        }
+        for i in 0..self.rows {
+            for j in 0..self.cols {
+                if let Some(c) = self.data.get_mut(i * self.row_stride + j * self.col_stride) {
+                    *c = if beta == zero { zero } else { beta * *c };
+                    if let Some(bias) = bias.and_then(|bias| bias.get(j)) {
+                        *c = *c + *bias;
+                    }
+                }
+            }
+        }
+    }
+
+    /// `f` of C's elements, as many at a time as lie next to each other.
+    pub(super) fn for_each_line(&mut self, mut f: impl FnMut(&mut [T])) {
+        let (rows, cols) = ((self.rows, self.row_stride), (self.cols, self.col_stride));
+        let (lines, along) =
+            if self.row_stride == 1 && self.col_stride != 1 { (cols, rows) } else { (rows, cols) };
+        let (len, steps) = if along.1 == 1 { (along.0, 1) } else { (1, along.0) };
+        for i in 0..lines.0 {
+            for j in 0..steps {
+                let first = i * lines.1 + j * along.1;
+                if let Some(line) = self.data.get_mut(first..first + len) {
+                    f(line);
+                }
+            }
+        }
+    }
+}
+
 /// The least length of a slice that holds such a matrix; `usize::MAX` where none can.
+#[inline]
 fn span(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> usize {
     if rows == 0 || cols == 0 {
         return 0;

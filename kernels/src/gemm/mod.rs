@@ -21,22 +21,18 @@ mod left;
 mod matrix;
 mod pack;
 mod packed;
+mod plan;
 mod right;
 mod vector;
 
 pub use matrix::{MatMut, MatRef};
 
 use crate::error::{expect_at_least, expect_len};
-use crate::simd::{Level, Simd, dispatch};
-use crate::{Element, ShapeError};
+use crate::simd::Level;
+use crate::{Activation, Element, ShapeError, activate_in_place};
 use packed::{KC, MC, NC};
+use plan::{Product, run};
 
-/// Bytes of B up to which it is read as it lies: it stays in L2.
-const DIRECT: usize = 1024 << 10;
-/// Rows of A up to which packing B costs more than reading it from L2.
-const FEW_ROWS: usize = 144;
-/// Bytes from one row of B to the next up to which it is: 4096 and more fall on the same few lines of a cache.
-const DIRECT_ROW: usize = 2048;
 /// The height and width that every level's tile divides.
 const TILE: (usize, usize) = (24, 64);
 /// A cache line, in elements of the smaller type: packed panels start at one.
@@ -76,6 +72,7 @@ pub const fn gemm_scratch_len(m: usize, n: usize, k: usize) -> usize {
 /// # Errors
 /// [`ShapeError`] where the sizes do not fit each other, a slice is shorter than its matrix, elements of C overlap,
 /// or `scratch` is shorter than [`gemm_scratch_len`] says.
+#[inline]
 pub fn gemm<T: Element>(
     level: Level,
     alpha: T,
@@ -85,6 +82,50 @@ pub fn gemm<T: Element>(
     c: MatMut<'_, T>,
     scratch: &mut [T],
 ) -> Result<(), ShapeError> {
+    let epilogue = Epilogue { bias: None, activation: Activation::Identity };
+    gemm_with_epilogue(level, alpha, a, b, beta, c, epilogue, scratch)
+}
+
+/// What becomes of a product before it is written: `f(x + bias)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Epilogue<'a, T> {
+    /// One value for each column of C, which its chains start from.
+    pub bias: Option<&'a [T]>,
+    /// ReLU is applied in registers, the others row by row.
+    pub activation: Activation,
+}
+
+/// `C = f(alpha A B + beta C + bias)`: [`gemm`] with an [`Epilogue`]. A dense layer is `beta = 0` with its bias and its
+/// activation.
+///
+/// Chains start from `beta * c + bias`. So the bits are those of [`gemm`] on a C that holds `beta * c + bias` before, with
+/// `beta = 1`, and of [`activate_in_place`] after it.
+///
+/// ```
+/// use slicewise_kernels::{Activation, Epilogue, Level, MatMut, MatRef, gemm_scratch_len, gemm_with_epilogue};
+///
+/// let (x, w) = ([1.0f32, 2.0], [1.0, 10.0, 100.0, 1000.0]); // (1, 2) and (2, 2)
+/// let epilogue = Epilogue { bias: Some(&[-300.0, 0.5]), activation: Activation::Relu };
+/// let mut y = [f32::NAN; 2];
+/// let mut scratch = [0.0; gemm_scratch_len(1, 2, 2)];
+/// let (x, w) = (MatRef::row_major(&x, 1, 2), MatRef::row_major(&w, 2, 2));
+/// gemm_with_epilogue(Level::detect(), 1.0, x, w, 0.0, MatMut::row_major(&mut y, 1, 2), epilogue, &mut scratch)?;
+/// assert_eq!(y, [0.0, 2010.5]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// As [`gemm`], and where the bias is not one value for each column.
+pub fn gemm_with_epilogue<T: Element>(
+    level: Level,
+    alpha: T,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+    beta: T,
+    c: MatMut<'_, T>,
+    epilogue: Epilogue<'_, T>,
+    scratch: &mut [T],
+) -> Result<(), ShapeError> {
     expect_len("b's rows", a.cols, b.rows)?;
     expect_len("c's rows", a.rows, c.rows)?;
     expect_len("c's columns", b.cols, c.cols)?;
@@ -92,120 +133,52 @@ pub fn gemm<T: Element>(
     b.check("b")?;
     c.check("c")?;
     expect_at_least("scratch", gemm_scratch_len(c.rows, c.cols, a.cols), scratch.len())?;
-    let (zero, one) = (T::default(), T::from(1));
-    let product = Product { alpha, a, b, beta, c };
-    if product.a.cols == 0 || alpha == zero {
-        if beta != one {
-            product.scale_only();
-        }
+    let mut bias = Bias::None;
+    if let Some(values) = epilogue.bias {
+        expect_len("bias", c.cols, values.len())?;
+        bias = Bias::Columns(values);
+    }
+    if c.rows == 0 || c.cols == 0 {
         return Ok(());
     }
-    if product.c.cols == 1 {
-        dispatch!(level, simd => dot::multiply(simd, product, scratch));
-        return Ok(());
-    }
-    let product = product.turned(scratch.len());
-    if product.c.rows <= vector::MAX_ROWS && [product.b.col_stride, product.c.col_stride] == [1; 2] {
-        dispatch!(level, simd => vector::multiply(simd, product));
-        return Ok(());
-    }
-    // Tiles of as many registers as hide the latency of a multiply-add.
-    let direct = product.stays_in_cache(level);
-    match level {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512(simd) => simd.vectorize(
-            #[inline(always)]
-            || {
-                if direct {
-                    direct::multiply::<T, _, 6, 4>(simd, product);
-                } else {
-                    packed::multiply::<T, _, 6, 4, 2, 4>(simd, product, scratch);
-                }
-            },
-        ),
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2(simd) => simd.vectorize(
-            #[inline(always)]
-            || {
-                if direct {
-                    direct::multiply::<T, _, 6, 1>(simd, product);
-                } else {
-                    packed::multiply::<T, _, 6, 4, 2, 1>(simd, product, scratch);
-                }
-            },
-        ),
-        Level::Portable => {
-            let simd = crate::simd::Portable;
-            simd.vectorize(
-                #[inline(always)]
-                || {
-                    if direct {
-                        direct::multiply::<T, _, 2, 1>(simd, product);
-                    } else {
-                        packed::multiply::<T, _, 2, 1, 1, 1>(simd, product, scratch);
-                    }
-                },
-            );
+    let relu = epilogue.activation == Activation::Relu;
+    let mut product = Product { alpha, a, b, beta, c, bias, relu };
+    if product.a.cols == 0 || alpha == T::default() {
+        product.c.start(beta, epilogue.bias);
+    } else {
+        run(level, &mut product, scratch);
+        if relu {
+            return Ok(());
         }
     }
+    if epilogue.activation == Activation::Identity {
+        return Ok(());
+    }
+    product.c.for_each_line(
+        #[inline(always)]
+        |line| activate_in_place(level, epilogue.activation, line),
+    );
     Ok(())
 }
 
-/// The checked operands of one call.
-struct Product<'a, T> {
-    alpha: T,
-    a: MatRef<'a, T>,
-    b: MatRef<'a, T>,
-    beta: T,
-    c: MatMut<'a, T>,
+/// What a chain starts from, beside `beta * c`.
+#[derive(Clone, Copy)]
+enum Bias<'a, T> {
+    /// Nothing.
+    None,
+    /// A value for each column of C.
+    Columns(&'a [T]),
+    /// A value for each row of C.
+    Rows(&'a [T]),
 }
 
-impl<'a, T: Element> Product<'a, T> {
-    /// The product itself, or `C^T = alpha B^T A^T` where that costs less: the same chains.
-    ///
-    /// Columns of C lie next to each other then. Where B's do not, and C has fewer rows than columns, A is turned while
-    /// it is packed instead of B, and C while it is written.
-    fn turned(self, scratch_len: usize) -> Self {
-        let (m, n, k) = (self.c.rows, self.c.cols, self.a.cols);
-        let c_by_columns = self.c.col_stride != 1 && self.c.row_stride == 1;
-        let b_by_columns = self.b.col_stride != 1 && self.b.row_stride == 1;
-        let cheaper = n.saturating_mul(k) > m.saturating_mul(n.saturating_add(k));
-        // alpha belongs to A; as the right operand it would go unscaled.
-        if self.alpha == T::from(1)
-            && (c_by_columns || b_by_columns && cheaper)
-            && gemm_scratch_len(n, m, k) <= scratch_len
-        {
-            return Product { a: self.b.t(), b: self.a.t(), c: self.c.t(), ..self };
-        }
-        self
-    }
-
-    /// Whether the operands can be read as they lie, again and again, in less time than it takes to pack them.
-    fn stays_in_cache(&self, level: Level) -> bool {
-        let (a, b) = (&self.a, &self.b);
-        let row = b.row_stride.saturating_mul(size_of::<T>());
-        // Twice the width of a register takes twice the time over a block: what B costs outside L1 is hidden.
-        let most = match level {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512(_) => DIRECT,
-            _ if a.rows <= FEW_ROWS => DIRECT,
-            _ => DIRECT / 16,
-        };
-        self.alpha == T::from(1)
-            && [a.col_stride, b.col_stride, self.c.col_stride] == [1; 3]
-            && row <= DIRECT_ROW
-            && row.saturating_mul(b.rows) <= most
-    }
-
-    /// `C = beta C`, reading C only where beta is not 0.
-    fn scale_only(self) {
-        let zero = T::default();
-        for i in 0..self.c.rows {
-            for j in 0..self.c.cols {
-                if let Some(c) = self.c.data.get_mut(i * self.c.row_stride + j * self.c.col_stride) {
-                    *c = if self.beta == zero { zero } else { self.beta * *c };
-                }
-            }
+impl<T> Bias<'_, T> {
+    /// That of the transpose.
+    fn turned(self) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Columns(values) => Self::Rows(values),
+            Self::Rows(values) => Self::Columns(values),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Products of any size and layout: blocks of B, and of A where that pays, are copied into panels that stay in cache.
 
-use super::kernel::{Block, Start, tiles};
+use super::kernel::{Block, tiles};
 use super::left::{Panels, Rows, Source};
 use super::pack::{Operand, Region, pack};
+use super::plan::Product;
 use super::right::Panel;
-use super::{LINE, MatMut, Product, min};
+use super::{LINE, MatMut, min};
 use crate::Element;
 use crate::simd::Simd;
 
@@ -29,11 +30,11 @@ pub(super) fn multiply<
     const NB: usize,
 >(
     simd: S,
-    product: Product<'_, T>,
+    product: &mut Product<'_, T>,
     scratch: &mut [T],
 ) {
-    let Product { alpha, a, b, beta, mut c } = product;
-    let (m, n, k) = (c.rows, c.cols, a.cols);
+    let (alpha, a, b) = (product.alpha, product.a, product.b);
+    let (m, n, k) = (a.rows, b.cols, a.cols);
     // Even blocks: a thin last one would load and store C for little work.
     let kc_even = k.div_ceil(k.div_ceil(KC).max(1));
     let aligned = scratch.as_ptr().align_offset(LINE * 4).min(LINE);
@@ -60,7 +61,7 @@ pub(super) fn multiply<
         let mut pc = 0;
         while pc < k {
             let kc = min(k - pc, kc_even);
-            let start = if pc == 0 { Start::new(beta) } else { Start::Loaded };
+            let mut block = Block::new(product, pc, kc);
             pack(
                 &b,
                 Region { p: pc, kc, line: jc, lines: nc },
@@ -76,7 +77,7 @@ pub(super) fn multiply<
             let mut ic = 0;
             while ic < m {
                 let mc = min(m - ic, MC);
-                let block = Block { i: ic, end: ic + mc, kc, start };
+                (block.i, block.end) = (ic, ic + mc);
                 if packing {
                     pack(
                         &a,
@@ -93,10 +94,10 @@ pub(super) fn multiply<
                         }
                     }
                     let a = Panels { panels: packed_a, first: ic, kc };
-                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, block, &mut c, jc);
+                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, &block, &mut product.c, jc);
                 } else {
                     let a = Rows { operand: &a, p: pc, kc, last: m - 1 };
-                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, block, &mut c, jc);
+                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, &block, &mut product.c, jc);
                 }
                 ic += mc;
             }
@@ -120,7 +121,7 @@ fn columns<
     simd: S,
     a: &A,
     packed_b: &[[T::Block; NB]],
-    block: Block<T>,
+    block: &Block<'_, T>,
     c: &mut MatMut<'_, T>,
     mut j: usize,
 ) {

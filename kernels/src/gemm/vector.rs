@@ -2,9 +2,10 @@
 //!
 //! The same chain as the tiles', so that a row's bits do not depend on how many rows there are.
 
-use super::Product;
-use super::kernel::{Start, tile};
+use super::Bias;
+use super::kernel::{Block, Start, tile};
 use super::left::Left;
+use super::plan::Product;
 use super::right::{Part, Whole};
 use crate::Element;
 use crate::simd::{Lanes, Simd};
@@ -18,14 +19,14 @@ const STREAMS: usize = 8;
 
 /// The rows of B and C must be contiguous.
 #[inline(always)]
-pub(super) fn multiply<T: Element, S: Simd>(simd: S, mut product: Product<'_, T>) {
+pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, T>) {
     for i in 0..product.c.rows {
         match product.c.cols.div_ceil(T::LANES) {
-            1 => strip::<T, S, 1>(simd, &mut product, i),
-            2 => strip::<T, S, 2>(simd, &mut product, i),
-            3 => strip::<T, S, 3>(simd, &mut product, i),
-            BLOCKS => strip::<T, S, BLOCKS>(simd, &mut product, i),
-            _ => streams(simd, &mut product, i),
+            1 => strip::<T, S, 1>(simd, product, i),
+            2 => strip::<T, S, 2>(simd, product, i),
+            3 => strip::<T, S, 3>(simd, product, i),
+            BLOCKS => strip::<T, S, BLOCKS>(simd, product, i),
+            _ => streams(simd, product, i),
         }
     }
 }
@@ -47,50 +48,49 @@ impl<T: Element> Left<T, 1> for Line<'_, T> {
 /// Row `i` of a C that is `NB` blocks wide.
 #[inline(always)]
 fn strip<T: Element, S: Simd, const NB: usize>(simd: S, product: &mut Product<'_, T>, i: usize) {
-    let Product { alpha, a, b, beta, c } = product;
+    let block = Block::new(product, 0, product.a.cols);
+    let Product { alpha, a, b, c, .. } = product;
     let data = a.data.get(i * a.row_stride..).unwrap_or_default();
-    let a_row = Line { alpha: *alpha, data, stride: a.col_stride };
-    let start = Start::new(*beta);
+    let a = Line { alpha: *alpha, data, stride: a.col_stride };
     if c.cols == NB * T::LANES {
-        tile::<T, S, _, 1, NB>(simd, a.cols, a_row, Whole::new(b.data, b.row_stride), start, c, i, 0);
+        tile::<T, S, _, 1, NB>(simd, &block, a, Whole::new(b.data, b.row_stride), c, i, 0);
     } else {
-        tile::<T, S, _, 1, NB>(simd, a.cols, a_row, Part::new(b.data, b.row_stride, c.cols), start, c, i, 0);
+        tile::<T, S, _, 1, NB>(simd, &block, a, Part::new(b.data, b.row_stride, c.cols), c, i, 0);
     }
 }
 
 /// Row `i` of a wide C, which stays in cache while B passes once.
 #[inline(always)]
 fn streams<T: Element, S: Simd>(simd: S, product: &mut Product<'_, T>, i: usize) {
-    let Product { alpha, a, b, beta, c } = product;
-    let a_row = a.data.get(i * a.row_stride..).unwrap_or_default();
-    let first = i * c.row_stride;
-    let Some(c_row) = c.data.get_mut(first..first + c.cols) else { return };
-    let mut start = Start::new(*beta);
+    let k = product.a.cols;
     let mut p = 0;
-    while p < a.cols {
+    while p < k {
+        let n = if k - p >= STREAMS { STREAMS } else { 1 };
+        let block = Block::new(product, p, n);
+        let Product { alpha, a, b, c, .. } = &mut *product;
+        let x = a.data.get(i * a.row_stride + p * a.col_stride..).unwrap_or_default();
+        let x = Line { alpha: *alpha, data: x, stride: a.col_stride };
         let rows = b.data.get(p * b.row_stride..).unwrap_or_default();
-        let x = a_row.get(p * a.col_stride..).unwrap_or_default();
-        if a.cols - p >= STREAMS {
-            add_rows::<T, S, STREAMS>(simd, *alpha, x, a.col_stride, rows, b.row_stride, start, c_row);
-            p += STREAMS;
+        let first = i * c.row_stride;
+        let Some(c_row) = c.data.get_mut(first..first + c.cols) else { return };
+        if n == STREAMS {
+            add_rows::<T, S, STREAMS>(simd, &block, i, &x, rows, b.row_stride, c_row);
         } else {
-            add_rows::<T, S, 1>(simd, *alpha, x, a.col_stride, rows, b.row_stride, start, c_row);
-            p += 1;
+            add_rows::<T, S, 1>(simd, &block, i, &x, rows, b.row_stride, c_row);
         }
-        start = Start::Loaded;
+        p += n;
     }
 }
 
-/// `c += alpha x B` for `N` rows of B.
+/// `N` rows of B, added to row `i` of C.
 #[inline(always)]
 fn add_rows<T: Element, S: Simd, const N: usize>(
     simd: S,
-    alpha: T,
-    x: &[T],
-    x_stride: usize,
+    block: &Block<'_, T>,
+    i: usize,
+    x: &Line<'_, T>,
     b: &[T],
     b_stride: usize,
-    start: Start<T>,
     c: &mut [T],
 ) {
     let mut rows: [(&[T::Block], &[T]); N] = [(&[], &[]); N];
@@ -103,13 +103,15 @@ fn add_rows<T: Element, S: Simd, const N: usize>(
         let (whole, part) = T::blocks(elements);
         let (Some(whole), Some(part)) = (whole.get(..len), part.get(..rest)) else { return };
         *row = (whole, part);
-        let Some(x) = x.get(r * x_stride) else { return };
-        *factor = T::Lanes::<S>::splat(simd, alpha * *x);
+        let Some([x]) = x.column(r) else { return };
+        *factor = T::Lanes::<S>::splat(simd, x);
     }
+    let first = First { start: block.start, bias: block.bias, i };
+    let zero = T::Lanes::<S>::splat(simd, T::default());
     for (j, c) in blocks.iter_mut().enumerate() {
-        let mut acc = begin(
+        let mut acc = first.begin(
             simd,
-            start,
+            j,
             #[inline(always)]
             || T::Lanes::<S>::load(simd, c),
         );
@@ -117,31 +119,57 @@ fn add_rows<T: Element, S: Simd, const N: usize>(
             let Some(b) = row.get(j) else { return };
             acc = factor.mul_add(T::Lanes::<S>::load(simd, b), acc);
         }
+        if block.relu {
+            acc = zero.max(acc);
+        }
         acc.store(c);
     }
     if rest > 0 {
-        let mut acc = begin(
+        let mut acc = first.begin(
             simd,
-            start,
+            len,
             #[inline(always)]
             || T::Lanes::<S>::load_partial(simd, tail),
         );
         for ((_, row), factor) in rows.iter().zip(factors) {
             acc = factor.mul_add(T::Lanes::<S>::load_partial(simd, row), acc);
         }
+        if block.relu {
+            acc = zero.max(acc);
+        }
         acc.store_partial(tail);
     }
 }
 
-/// What the chains of a block start from.
-#[inline(always)]
-fn begin<S: Simd, V: Lanes<Simd = S>>(simd: S, start: Start<V::Scalar>, load: impl Fn() -> V) -> V
-where
-    V::Scalar: Default,
-{
-    match start {
-        Start::Zero => V::splat(simd, V::Scalar::default()),
-        Start::Loaded => load(),
-        Start::Scaled(beta) => V::splat(simd, beta) * load(),
+/// What the chains of row `i` start from.
+struct First<'a, T> {
+    start: Start<T>,
+    bias: Bias<'a, T>,
+    i: usize,
+}
+
+impl<T: Element> First<'_, T> {
+    /// Those of block `j`, whose part of C `load` reads.
+    #[inline(always)]
+    fn begin<S: Simd>(&self, simd: S, j: usize, load: impl Fn() -> T::Lanes<S>) -> T::Lanes<S> {
+        let start = match self.start {
+            Start::Zero => T::Lanes::<S>::splat(simd, T::default()),
+            Start::Loaded => load(),
+            Start::Scaled(beta) => T::Lanes::<S>::splat(simd, beta) * load(),
+        };
+        match self.bias {
+            Bias::None => start,
+            Bias::Columns(bias) => {
+                let (blocks, tail) = T::blocks(bias);
+                let bias = match blocks.get(j) {
+                    Some(block) => T::Lanes::<S>::load(simd, block),
+                    None => T::Lanes::<S>::load_partial(simd, tail),
+                };
+                start + bias
+            }
+            Bias::Rows(bias) => {
+                start + T::Lanes::<S>::splat(simd, bias.get(self.i).copied().unwrap_or_default())
+            }
+        }
     }
 }

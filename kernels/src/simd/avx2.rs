@@ -56,12 +56,55 @@ macro_rules! each {
     };
 }
 
+/// Writes the first lanes, as many as `y` has elements, fewer than 8.
+#[inline(always)]
+fn store_part_f32(x: __m256, y: &mut [f32]) {
+    // SAFETY: the register proves AVX.
+    let mut x = [unsafe { _mm256_castps256_ps128(x) }, unsafe { _mm256_extractf128_ps::<1>(x) }];
+    let (fours, y) = y.as_chunks_mut::<4>();
+    if let Some(four) = fours.first_mut() {
+        // SAFETY: SSE; inside the array.
+        unsafe { _mm_storeu_ps(four.as_mut_ptr(), x[0]) };
+        x[0] = x[1];
+    }
+    let (twos, y) = y.as_chunks_mut::<2>();
+    if let Some(two) = twos.first_mut() {
+        // SAFETY: SSE2.
+        let bits = unsafe { _mm_castps_si128(x[0]) };
+        // SAFETY: SSE2; inside the array, which needs no alignment.
+        unsafe { _mm_storeu_si64(two.as_mut_ptr().cast(), bits) };
+        // SAFETY: SSE.
+        x[0] = unsafe { _mm_movehl_ps(x[0], x[0]) };
+    }
+    if let Some(last) = y.first_mut() {
+        // SAFETY: SSE; one element.
+        unsafe { _mm_store_ss(last, x[0]) };
+    }
+}
+
+/// Writes the first lanes, as many as `y` has elements, fewer than 4.
+#[inline(always)]
+fn store_part_f64(x: __m256d, y: &mut [f64]) {
+    // SAFETY: the register proves AVX.
+    let mut x = [unsafe { _mm256_castpd256_pd128(x) }, unsafe { _mm256_extractf128_pd::<1>(x) }];
+    let (twos, y) = y.as_chunks_mut::<2>();
+    if let Some(two) = twos.first_mut() {
+        // SAFETY: SSE2; inside the array.
+        unsafe { _mm_storeu_pd(two.as_mut_ptr(), x[0]) };
+        x[0] = x[1];
+    }
+    if let Some(last) = y.first_mut() {
+        // SAFETY: SSE2; one element.
+        unsafe { _mm_store_sd(last, x[0]) };
+    }
+}
+
 /// The two widths differ in their intrinsics' names alone.
 macro_rules! lanes {
     (
         $lanes:ident, $mask:ident, $scalar:ty, $n:literal, half $half:literal,
         iota $iota:expr, count $count:ty,
-        $splat:ident $load:ident $store:ident $maskload:ident $maskstore:ident
+        $splat:ident $load:ident $store:ident $maskload:ident $store_part:ident
         $set1:ident $cmpgt:ident
         $fma:ident $fnma:ident $sqrt:ident $max:ident $min:ident $cmp:ident $blendv:ident
         $and:ident $or:ident $xor:ident $add_int:ident $sub_int:ident $shl:ident $shr:ident
@@ -118,10 +161,20 @@ macro_rules! lanes {
             }
             #[inline(always)]
             fn store_partial(self, y: &mut [$scalar]) {
-                let mask = Self::first_bits(Avx2(()), y.len());
-                // Masked lanes are not written, so the second pointer may lie past the end.
-                let y = [y.as_mut_ptr(), y.as_mut_ptr().wrapping_add($half)];
-                each!($maskstore; y, mask, self.0);
+                // Halves of halves: a masked store takes 20 cycles and more on AMD's cores.
+                if let Some((block, _)) = y.split_first_chunk_mut::<$half>() {
+                    // SAFETY: the lanes prove AVX; inside the half.
+                    unsafe { $store(block.as_mut_ptr(), self.0[0]) };
+                }
+                match y.get_mut($half..) {
+                    Some([]) => {}
+                    Some(rest) if rest.len() >= $half => {
+                        // SAFETY: the lanes prove AVX; `rest` holds a whole half.
+                        unsafe { $store(rest.as_mut_ptr(), self.0[1]) };
+                    }
+                    Some(rest) => $store_part(self.0[1], rest),
+                    None => $store_part(self.0[0], y),
+                }
             }
             #[inline(always)]
             fn first(simd: Avx2, n: usize) -> $mask {
@@ -243,7 +296,7 @@ lanes!(
     F32, Mask32, f32, 16, half 8,
     // SAFETY: the token proves AVX.
     iota unsafe { _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7) }, count i32,
-    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_maskload_ps _mm256_maskstore_ps
+    _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_maskload_ps store_part_f32
     _mm256_set1_epi32 _mm256_cmpgt_epi32
     _mm256_fmadd_ps _mm256_fnmadd_ps _mm256_sqrt_ps _mm256_max_ps _mm256_min_ps _mm256_cmp_ps _mm256_blendv_ps
     _mm256_and_ps _mm256_or_ps _mm256_xor_ps _mm256_add_epi32 _mm256_sub_epi32 _mm256_sll_epi32 _mm256_srl_epi32
@@ -254,7 +307,7 @@ lanes!(
     F64, Mask64, f64, 8, half 4,
     // SAFETY: the token proves AVX.
     iota unsafe { _mm256_setr_epi64x(0, 1, 2, 3) }, count i64,
-    _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_maskload_pd _mm256_maskstore_pd
+    _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_maskload_pd store_part_f64
     _mm256_set1_epi64x _mm256_cmpgt_epi64
     _mm256_fmadd_pd _mm256_fnmadd_pd _mm256_sqrt_pd _mm256_max_pd _mm256_min_pd _mm256_cmp_pd _mm256_blendv_pd
     _mm256_and_pd _mm256_or_pd _mm256_xor_pd _mm256_add_epi64 _mm256_sub_epi64 _mm256_sll_epi64 _mm256_srl_epi64

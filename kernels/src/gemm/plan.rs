@@ -1,0 +1,124 @@
+//! Which way a product is computed. Layout, n and k decide, and m where bits cannot change.
+
+use super::{Bias, MatMut, MatRef, direct, dot, gemm_scratch_len, packed, vector};
+use crate::Element;
+use crate::simd::{Level, Simd, dispatch};
+
+/// Bytes of B up to which it is read as it lies: it stays in L2.
+const DIRECT: usize = 1024 << 10;
+/// Rows of A up to which packing B costs more than reading it from L2.
+const FEW_ROWS: usize = 144;
+/// Bytes from one row of B to the next up to which it is: 4096 and more fall on the same few lines of a cache.
+const DIRECT_ROW: usize = 2048;
+
+/// The checked operands of one call, none of them empty: `C = alpha A B + beta C + bias`, and 0 where that is negative
+/// and `relu` is set.
+pub(super) struct Product<'a, T> {
+    pub(super) alpha: T,
+    pub(super) a: MatRef<'a, T>,
+    pub(super) b: MatRef<'a, T>,
+    pub(super) beta: T,
+    pub(super) c: MatMut<'a, T>,
+    pub(super) bias: Bias<'a, T>,
+    pub(super) relu: bool,
+}
+
+/// Computes it.
+#[inline]
+pub(super) fn run<T: Element>(level: Level, product: &mut Product<'_, T>, scratch: &mut [T]) {
+    if product.c.cols == 1 {
+        dispatch!(level, simd => dot::multiply(simd, product, scratch));
+        return;
+    }
+    if product.costs_less_turned(scratch.len()) {
+        let Product { alpha, a, b, beta, ref mut c, bias, relu } = *product;
+        let c = MatMut::strided(&mut *c.data, c.cols, c.rows, c.col_stride, c.row_stride);
+        let mut turned = Product { alpha, a: b.t(), b: a.t(), beta, c, bias: bias.turned(), relu };
+        return multiply(level, &mut turned, scratch);
+    }
+    multiply(level, product, scratch);
+}
+
+#[inline(always)]
+fn multiply<T: Element>(level: Level, product: &mut Product<'_, T>, scratch: &mut [T]) {
+    if product.c.rows <= vector::MAX_ROWS && product.b.col_stride == 1 && product.c.col_stride == 1 {
+        dispatch!(level, simd => vector::multiply(simd, product));
+        return;
+    }
+    let direct = product.stays_in_cache(level);
+    // Tiles of as many registers as hide the latency of a multiply-add.
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512(simd) => simd.vectorize(
+            #[inline(always)]
+            || {
+                if direct {
+                    direct::multiply::<T, _, 6, 4>(simd, product);
+                } else {
+                    packed::multiply::<T, _, 6, 4, 2, 4>(simd, product, scratch);
+                }
+            },
+        ),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(simd) => simd.vectorize(
+            #[inline(always)]
+            || {
+                if direct {
+                    direct::multiply::<T, _, 6, 1>(simd, product);
+                } else {
+                    packed::multiply::<T, _, 6, 4, 2, 1>(simd, product, scratch);
+                }
+            },
+        ),
+        Level::Portable => {
+            let simd = crate::simd::Portable;
+            simd.vectorize(
+                #[inline(always)]
+                || {
+                    if direct {
+                        direct::multiply::<T, _, 2, 1>(simd, product);
+                    } else {
+                        packed::multiply::<T, _, 2, 1, 1, 1>(simd, product, scratch);
+                    }
+                },
+            );
+        }
+    }
+}
+
+impl<T: Element> Product<'_, T> {
+    /// Whether `C^T = B^T A^T`, which has the same chains, costs less.
+    ///
+    /// Columns of C lie next to each other then. Where B's do not, and C has fewer rows than columns, A is turned while
+    /// it is packed instead of B, and C while it is written.
+    #[inline]
+    fn costs_less_turned(&self, scratch_len: usize) -> bool {
+        let (m, n, k) = (self.c.rows, self.c.cols, self.a.cols);
+        let by_columns = self.c.col_stride != 1 && self.c.row_stride == 1
+            || self.b.col_stride != 1
+                && self.b.row_stride == 1
+                && n.saturating_mul(k) > m.saturating_mul(n.saturating_add(k));
+        // alpha belongs to A; as the right operand it would go unscaled.
+        by_columns && self.alpha == T::from(1) && gemm_scratch_len(n, m, k) <= scratch_len
+    }
+
+    /// Whether the operands can be read as they lie, again and again, in less time than it takes to pack them.
+    #[inline]
+    fn stays_in_cache(&self, level: Level) -> bool {
+        let (a, b) = (&self.a, &self.b);
+        let row = b.row_stride.saturating_mul(size_of::<T>());
+        // Twice the width of a register takes twice the time over a block: what B costs outside L1 is hidden.
+        let most = match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(_) => DIRECT,
+            _ if a.rows <= FEW_ROWS => DIRECT,
+            _ => DIRECT / 16,
+        };
+        self.alpha == T::from(1)
+            && a.col_stride == 1
+            && b.col_stride == 1
+            && self.c.col_stride == 1
+            && row <= DIRECT_ROW
+            && row.saturating_mul(b.rows) <= most
+    }
+}
