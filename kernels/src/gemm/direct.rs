@@ -2,12 +2,12 @@
 //!
 //! Rows of A and of B are read as they lie. Every element is the same chain as that of packed panels.
 
-use super::kernel::{Block, tiles};
+use super::kernel::{Block, Start, tiles};
 use super::left::Rows;
 use super::pack::Operand;
 use super::plan::Product;
 use super::right::{Part, Whole};
-use super::{MatMut, MatRef, min};
+use super::{Bias, MatMut, MatRef, min};
 use crate::Element;
 use crate::simd::Simd;
 
@@ -40,6 +40,33 @@ pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize
             block.i = block.end;
         }
         p += kc;
+    }
+}
+
+/// `C = A B` with C two blocks wide or less, in one go.
+#[inline(always)]
+pub(super) fn tiny<T: Element, S: Simd, const TALL: usize>(
+    simd: S,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+    c: &mut MatMut<'_, T>,
+) {
+    let (m, k) = (a.rows, a.cols);
+    let a = Operand { data: a.data, k_stride: 1, width_stride: a.row_stride };
+    let rows = Rows { operand: &a, p: 0, kc: k, last: m - 1 };
+    let block = Block { i: 0, end: m, kc: k, start: Start::Zero, bias: Bias::None, relu: false };
+    if b.cols <= T::LANES {
+        let b = Part::new(b.data, b.row_stride, b.cols);
+        tiles::<T, S, _, _, TALL, 4, 2, 1>(simd, &rows, b, &block, c, 0);
+    } else if TALL > 4 {
+        let b = Part::new(b.data, b.row_stride, b.cols);
+        tiles::<T, S, _, _, TALL, 4, 2, 2>(simd, &rows, b, &block, c, 0);
+    } else {
+        let left = Part::new(b.data, b.row_stride, T::LANES);
+        tiles::<T, S, _, _, TALL, 4, 2, 1>(simd, &rows, left, &block, c, 0);
+        let right = b.data.get(T::LANES..).unwrap_or_default();
+        let right = Part::new(right, b.row_stride, b.cols - T::LANES);
+        tiles::<T, S, _, _, TALL, 4, 2, 1>(simd, &rows, right, &block, c, T::LANES);
     }
 }
 

@@ -59,7 +59,7 @@ impl<'a, T> MatRef<'a, T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {
         let span = span(self.rows, self.cols, self.row_stride, self.col_stride);
         expect_at_least(argument, span, self.data.len())
@@ -107,7 +107,7 @@ impl<'a, T> MatMut<'a, T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {
         let span = span(self.rows, self.cols, self.row_stride, self.col_stride);
         expect_at_least(argument, span, self.data.len())?;
@@ -168,7 +168,7 @@ impl<T: Element> MatMut<'_, T> {
 }
 
 /// The least length of a slice that holds such a matrix; `usize::MAX` where none can.
-#[inline]
+#[inline(always)]
 fn span(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> usize {
     if rows == 0 || cols == 0 {
         return 0;

@@ -31,7 +31,7 @@ use crate::error::{expect_at_least, expect_len};
 use crate::simd::Level;
 use crate::{Activation, Element, ShapeError, activate_in_place};
 use packed::{KC, MC, NC};
-use plan::{Product, run};
+use plan::{Product, run, run_tiny};
 
 /// The height and width that every level's tile divides.
 const TILE: (usize, usize) = (24, 64);
@@ -72,18 +72,22 @@ pub const fn gemm_scratch_len(m: usize, n: usize, k: usize) -> usize {
 /// # Errors
 /// [`ShapeError`] where the sizes do not fit each other, a slice is shorter than its matrix, elements of C overlap,
 /// or `scratch` is shorter than [`gemm_scratch_len`] says.
-#[inline]
 pub fn gemm<T: Element>(
     level: Level,
     alpha: T,
     a: MatRef<'_, T>,
     b: MatRef<'_, T>,
     beta: T,
-    c: MatMut<'_, T>,
+    mut c: MatMut<'_, T>,
     scratch: &mut [T],
 ) -> Result<(), ShapeError> {
+    check(a, b, &c, scratch)?;
+    if alpha == T::from(1) && beta == T::default() && run_tiny(level, a, b, &mut c) {
+        return Ok(());
+    }
     let epilogue = Epilogue { bias: None, activation: Activation::Identity };
-    gemm_with_epilogue(level, alpha, a, b, beta, c, epilogue, scratch)
+    compute(level, alpha, a, b, beta, c, epilogue, scratch);
+    Ok(())
 }
 
 /// What becomes of a product before it is written: `f(x + bias)`.
@@ -126,39 +130,53 @@ pub fn gemm_with_epilogue<T: Element>(
     epilogue: Epilogue<'_, T>,
     scratch: &mut [T],
 ) -> Result<(), ShapeError> {
+    check(a, b, &c, scratch)?;
+    if let Some(bias) = epilogue.bias {
+        expect_len("bias", c.cols, bias.len())?;
+    }
+    compute(level, alpha, a, b, beta, c, epilogue, scratch);
+    Ok(())
+}
+
+#[inline(always)]
+fn check<T>(a: MatRef<'_, T>, b: MatRef<'_, T>, c: &MatMut<'_, T>, scratch: &[T]) -> Result<(), ShapeError> {
     expect_len("b's rows", a.cols, b.rows)?;
     expect_len("c's rows", a.rows, c.rows)?;
     expect_len("c's columns", b.cols, c.cols)?;
     a.check("a")?;
     b.check("b")?;
     c.check("c")?;
-    expect_at_least("scratch", gemm_scratch_len(c.rows, c.cols, a.cols), scratch.len())?;
-    let mut bias = Bias::None;
-    if let Some(values) = epilogue.bias {
-        expect_len("bias", c.cols, values.len())?;
-        bias = Bias::Columns(values);
-    }
+    expect_at_least("scratch", gemm_scratch_len(c.rows, c.cols, a.cols), scratch.len())
+}
+
+fn compute<T: Element>(
+    level: Level,
+    alpha: T,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+    beta: T,
+    c: MatMut<'_, T>,
+    epilogue: Epilogue<'_, T>,
+    scratch: &mut [T],
+) {
     if c.rows == 0 || c.cols == 0 {
-        return Ok(());
+        return;
     }
     let relu = epilogue.activation == Activation::Relu;
+    let bias = epilogue.bias.map_or(Bias::None, Bias::Columns);
     let mut product = Product { alpha, a, b, beta, c, bias, relu };
-    if product.a.cols == 0 || alpha == T::default() {
-        product.c.start(beta, epilogue.bias);
-    } else {
+    let chains = a.cols > 0 && alpha != T::default();
+    if chains {
         run(level, &mut product, scratch);
-        if relu {
-            return Ok(());
-        }
+    } else {
+        product.c.start(beta, epilogue.bias);
     }
-    if epilogue.activation == Activation::Identity {
-        return Ok(());
+    if epilogue.activation != Activation::Identity && !(relu && chains) {
+        product.c.for_each_line(
+            #[inline(always)]
+            |line| activate_in_place(level, epilogue.activation, line),
+        );
     }
-    product.c.for_each_line(
-        #[inline(always)]
-        |line| activate_in_place(level, epilogue.activation, line),
-    );
-    Ok(())
 }
 
 /// What a chain starts from, beside `beta * c`.

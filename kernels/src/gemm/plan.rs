@@ -11,6 +11,9 @@ const FEW_ROWS: usize = 144;
 /// Bytes from one row of B to the next up to which it is: 4096 and more fall on the same few lines of a cache.
 const DIRECT_ROW: usize = 2048;
 
+/// Rows and steps of k that are few.
+const TINY: usize = 32;
+
 /// The checked operands of one call, none of them empty: `C = alpha A B + beta C + bias`, and 0 where that is negative
 /// and `relu` is set.
 pub(super) struct Product<'a, T> {
@@ -23,8 +26,39 @@ pub(super) struct Product<'a, T> {
     pub(super) relu: bool,
 }
 
+/// `C = A B`, where C is two blocks wide or less and nothing is to be chosen: what a tiny product costs beside its work
+/// is arguments and branches. `false` where it is not such a product.
+#[inline(always)]
+pub(super) fn run_tiny<T: Element>(
+    level: Level,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+    c: &mut MatMut<'_, T>,
+) -> bool {
+    let (m, n, k) = (a.rows, b.cols, a.cols);
+    if n > 2 * T::LANES || n < 2 || k > TINY || m <= vector::MAX_ROWS || m > TINY {
+        return false;
+    }
+    if a.col_stride != 1 || b.col_stride != 1 || c.col_stride != 1 {
+        return false;
+    }
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512(simd) => simd.vectorize(
+            #[inline(always)]
+            || direct::tiny::<T, _, 8>(simd, a, b, c),
+        ),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(simd) => simd.vectorize(
+            #[inline(always)]
+            || direct::tiny::<T, _, 4>(simd, a, b, c),
+        ),
+        Level::Portable => direct::tiny::<T, _, 2>(crate::simd::Portable, a, b, c),
+    }
+    true
+}
+
 /// Computes it.
-#[inline]
 pub(super) fn run<T: Element>(level: Level, product: &mut Product<'_, T>, scratch: &mut [T]) {
     if product.c.cols == 1 {
         dispatch!(level, simd => dot::multiply(simd, product, scratch));
