@@ -125,6 +125,8 @@ fn infinite_where_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Res
 pub(crate) struct Machine {
     /// Of the program.
     pub(crate) version: String,
+    /// Whether it was built with checks that cost time.
+    pub(crate) is_debug_build: bool,
     pub(crate) cpu: String,
     /// The level of the figures that follow: the best that was measured.
     pub(crate) level: String,
@@ -189,6 +191,8 @@ pub(crate) struct KernelRate {
     pub(crate) flops: f64,
     /// Bytes that a call moves at least.
     pub(crate) bytes: f64,
+    /// Bytes of its operands.
+    pub(crate) operand_bytes: f64,
     /// The first memory that holds the operands together.
     pub(crate) memory: String,
 }

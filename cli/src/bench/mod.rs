@@ -9,6 +9,7 @@ mod case;
 mod gemm;
 mod limits;
 mod machine;
+mod others;
 mod show;
 mod timing;
 
@@ -154,8 +155,10 @@ pub(crate) fn bench(arguments: &BenchArgs) -> Outcome<()> {
 /// The cases that the filter and the type leave.
 fn wanted(arguments: &BenchArgs) -> Outcome<Vec<Case>> {
     let largest = if arguments.quick { 1024 } else { usize::MAX };
-    let all: Vec<Case> = gemm::cases::<f32>(largest).chain(gemm::cases::<f64>(largest)).collect();
+    let products = gemm::cases::<f32>(largest).chain(gemm::cases::<f64>(largest));
+    let all: Vec<Case> = products.chain(others::cases::<f32>()).chain(others::cases::<f64>()).collect();
     let mut kernels: Vec<&str> = all.iter().map(|case| case.kernel).collect();
+    kernels.sort_unstable();
     kernels.dedup();
     let filter = arguments.filter.as_deref().unwrap_or_default().to_lowercase();
     let fits = |case: &Case| arguments.dtype.has(case.dtype) && case.name().to_lowercase().contains(&filter);
@@ -198,6 +201,7 @@ impl Bench {
             best.read_gbs.get(place).copied()
         };
         Ok(Machine {
+            is_debug_build: cfg!(debug_assertions),
             version: env!("CARGO_PKG_VERSION").into(),
             cpu: machine::cpu(),
             level: best.level.clone(),
@@ -289,6 +293,7 @@ impl Bench {
             limit_seconds,
             flops: case.flops,
             bytes: case.bytes,
+            operand_bytes: case.footprint,
             memory: name(),
         }
     }

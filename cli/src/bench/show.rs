@@ -23,6 +23,9 @@ pub(super) fn machine(console: Console, machine: &Machine) -> String {
     for memory in &machine.memories {
         text += &format!("{:>13}", bytes(memory.working_set_bytes as usize));
     }
+    if machine.is_debug_build {
+        text += "\nThis is a debug build: its figures say little. Build with --release.";
+    }
     if machine.caches_are_assumed {
         text += "\nThe system does not tell the sizes of its caches: they are assumed.";
     }
@@ -50,9 +53,9 @@ impl Table {
         };
         let mut text = String::new();
         if section != self.section {
-            text = format!("\n{}\n{:26}{:>5}", console.bold(&section), "", "limit");
+            text = format!("\n{}\n{:28}{:>5}", console.bold(&section), "", "limit");
             for level in &self.levels {
-                text += &format!("{:>17}", level.name());
+                text += &format!("{:>15}", level.name());
             }
             text += "\n";
             self.section = section;
@@ -62,11 +65,11 @@ impl Table {
         } else {
             format!("{} {}", first.kernel, first.shape)
         };
-        text += &format!("{name:26}{:>5}", first.limit);
+        text += &format!("{name:28}{:>5}", first.limit);
         for row in rows {
             let rate = row.gflops.or(row.gelems).unwrap_or(f64::NAN);
             text +=
-                &format!("{:>8} {:>3.0}% ±{:<2.0}", figure(rate), row.percent_of_limit, 100.0 * row.spread);
+                &format!("{:>6} {:>3.0}% ±{:<2.0}", figure(rate), row.percent_of_limit, 100.0 * row.spread);
         }
         text.trim_end().into()
     }
