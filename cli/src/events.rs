@@ -160,9 +160,10 @@ pub(crate) struct LevelLimits {
     pub(crate) level: String,
     pub(crate) fma_gflops_f32: f64,
     pub(crate) fma_gflops_f64: f64,
-    /// For each of the machine's memories: bytes that are read, or read and written.
+    /// For each of the machine's memories: bytes that are read, read and written elsewhere, read and written in place.
     pub(crate) read_gbs: Vec<f64>,
     pub(crate) copy_gbs: Vec<f64>,
+    pub(crate) update_gbs: Vec<f64>,
 }
 
 /// What a kernel reached. A line of `bench.jsonl`.
@@ -189,7 +190,7 @@ pub(crate) struct KernelRate {
     pub(crate) limit_seconds: f64,
     /// Operations of a call, 0 where its formula does not count them.
     pub(crate) flops: f64,
-    /// Bytes that a call moves at least.
+    /// Bytes that a call reads and writes at least.
     pub(crate) bytes: f64,
     /// Bytes of its operands.
     pub(crate) operand_bytes: f64,

@@ -38,7 +38,7 @@ fn the_machine_comes_first_and_is_complete() {
     let measured = machine["levels"].as_array().unwrap();
     assert_eq!(measured.iter().map(|level| level["level"].as_str().unwrap()).collect::<Vec<_>>(), levels);
     for level in measured {
-        for rates in [&level["read_gbs"], &level["copy_gbs"]] {
+        for rates in [&level["read_gbs"], &level["copy_gbs"], &level["update_gbs"]] {
             let rates = rates.as_array().unwrap();
             assert!(rates.len() == memories.len() && rates.iter().all(|rate| number(rate) > 0.0), "{level}");
         }
@@ -51,7 +51,8 @@ fn a_product_is_measured_at_every_level_in_both_types() {
     let events = bench(&["gemm 64x64x64"]);
     let kernels = only(&events, "kernel");
     let levels: Vec<&str> = Level::available().map(Level::name).collect();
-    let expected = ["f32", "f64"].into_iter().flat_map(|dtype| levels.iter().map(move |level| (dtype, *level)));
+    let expected =
+        ["f32", "f64"].into_iter().flat_map(|dtype| levels.iter().map(move |level| (dtype, *level)));
     let of = |kernel: &Value, key: &str| kernel[key].as_str().unwrap().to_string();
     let found = kernels.iter().map(|kernel| (of(kernel, "dtype"), of(kernel, "level")));
     let expected = expected.map(|(dtype, level)| (dtype.to_string(), level.to_string()));
@@ -81,7 +82,10 @@ fn every_other_kernel_runs() {
         let events = bench(&[filter, "--dtype", "f64", "--level", "portable"]);
         for kernel in only(&events, "kernel") {
             if kernel["kernel"] != "gemm" {
-                assert!(number(&kernel["gelems"]) > 0.0 && number(&kernel["percent_of_limit"]) > 0.0, "{kernel}");
+                assert!(
+                    number(&kernel["gelems"]) > 0.0 && number(&kernel["percent_of_limit"]) > 0.0,
+                    "{kernel}"
+                );
                 assert_eq!(kernel.get("gflops"), None);
             }
             assert_eq!((&kernel["level"], &kernel["dtype"]), (&"portable".into(), &"f64".into()));
@@ -134,7 +138,10 @@ fn measurements_are_kept_and_drawn() {
 #[test]
 fn mistakes_are_told_in_one_line() {
     let message = failure(&["bench", "--filter", "conv"], 2);
-    assert!(message.contains("--filter conv: no kernel and no shape has this in its name; the kernels are "), "{message}");
+    assert!(
+        message.contains("--filter conv: no kernel and no shape has this in its name; the kernels are "),
+        "{message}"
+    );
     assert!(message.contains("adam") && message.contains("gemm"), "{message}");
     failure(&["bench", "--level", "avx3"], 2);
     failure(&["bench", "--dtype", "f16"], 2);

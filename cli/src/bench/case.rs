@@ -46,9 +46,10 @@ pub(super) struct Case {
     pub(super) elements: f64,
     /// Floating-point operations of a call, 0 where its formula does not count them (`exp`).
     pub(super) flops: f64,
-    /// Bytes that it has to move at least: each operand read and written once.
-    pub(super) bytes: f64,
-    /// Bytes of its operands, which have to lie somewhere.
+    /// Bytes that it has to read and to write at least: each operand once.
+    pub(super) read: f64,
+    pub(super) written: f64,
+    /// Bytes of its operands, those that are updated in place once.
     pub(super) footprint: f64,
     /// Makes the operands.
     pub(super) operands: Box<dyn Fn() -> Call>,

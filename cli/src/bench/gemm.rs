@@ -42,7 +42,7 @@ fn case<T: Element>(shape: Shape) -> Case {
     let Shape(m, k, n, a_turned, b_turned) = shape;
     let letter = |turned| if turned { 'T' } else { 'N' };
     let elements = (m * k + k * n + m * n) as f64;
-    let bytes = elements * size_of::<T>() as f64;
+    let bytes = |elements: f64| elements * size_of::<T>() as f64;
     Case {
         kernel: "gemm",
         dtype: Dtype::of::<T>(),
@@ -50,8 +50,9 @@ fn case<T: Element>(shape: Shape) -> Case {
         unit: Unit::Flops,
         elements,
         flops: 2.0 * m as f64 * k as f64 * n as f64,
-        bytes,
-        footprint: bytes,
+        read: bytes((m * k + k * n) as f64),
+        written: bytes((m * n) as f64),
+        footprint: bytes(elements),
         operands: Box::new(move || operands::<T>(shape)),
     }
 }

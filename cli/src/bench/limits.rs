@@ -4,8 +4,8 @@ use super::case::{Aligned, Dtype};
 use crate::error::{Failure, Outcome};
 use crate::events::{LevelLimits, Memory};
 use core::hint::black_box;
-use slicewise::Level;
-use slicewise::kernels::{copy_scaled, multiply_adds, read_through};
+use slicewise::kernels::{activate_in_place, copy_scaled, multiply_adds, read_through};
+use slicewise::{Activation, Level};
 
 /// Rounds of multiply-adds in one call: tens of microseconds.
 const ROUNDS: u64 = 10_000;
@@ -15,9 +15,12 @@ const ROUNDS: u64 = 10_000;
 pub(super) enum Limit {
     /// Multiply-adds.
     Fma(Dtype),
-    /// Reading a memory, by its place, or copying within it.
+    /// Reading a memory, by its place.
     Read(usize),
+    /// Copying within it: what many know a machine by, no limit of its own.
     Copy(usize),
+    /// Reading and writing the same places.
+    Update(usize),
 }
 
 /// Memory to read and write.
@@ -49,6 +52,13 @@ impl Probe {
                     let size = self.size(memory);
                     black_box(read_through(level, black_box(self.x.get(..size).unwrap_or_default())));
                 }
+                Limit::Update(memory) => {
+                    let size = self.size(memory);
+                    let x = self.x.get_mut(..size).unwrap_or_default();
+                    // The values are positive and stay what they are.
+                    activate_in_place(level, Activation::Relu, x);
+                    black_box(x);
+                }
                 Limit::Copy(memory) => {
                     let half = self.size(memory) / 2;
                     let x = black_box(self.x.get(..half).unwrap_or_default());
@@ -68,6 +78,7 @@ impl Probe {
             Limit::Fma(Dtype::F32) => multiply_adds::<f32>(level, ROUNDS).0 as f64,
             Limit::Fma(Dtype::F64) => multiply_adds::<f64>(level, ROUNDS).0 as f64,
             Limit::Read(memory) => 4.0 * self.size(memory) as f64,
+            Limit::Update(memory) => 8.0 * self.size(memory) as f64,
             Limit::Copy(memory) => 8.0 * (self.size(memory) / 2) as f64,
         }
     }
@@ -81,7 +92,10 @@ impl Probe {
 pub(super) fn all(memories: usize) -> Vec<Limit> {
     let fma = super::machine::DTYPES.map(Limit::Fma);
     fma.into_iter()
-        .chain((0..memories).flat_map(|memory| [Limit::Read(memory), Limit::Copy(memory)]))
+        .chain(
+            (0..memories)
+                .flat_map(|memory| [Limit::Read(memory), Limit::Copy(memory), Limit::Update(memory)]),
+        )
         .collect()
 }
 
@@ -104,9 +118,15 @@ impl Rates {
         self.of(level, Limit::Fma(dtype))
     }
 
-    /// Bytes per second: reading or copying, whichever is faster, so that no mix of them is.
-    pub(super) fn bandwidth(&self, level: Level, memory: usize) -> f64 {
-        self.of(level, Limit::Read(memory)).max(self.of(level, Limit::Copy(memory)))
+    /// The least time of so many bytes read and written in a memory, where the operands have `footprint` bytes.
+    ///
+    /// Reads and writes run side by side. Beyond L1, a cache fetches a line before it is written, unless it was read anyway: every
+    /// operand comes once, whatever is done to it.
+    pub(super) fn moving(&self, level: Level, memory: usize, read: f64, written: f64, footprint: f64) -> f64 {
+        let fetched = if memory == 0 { read } else { footprint };
+        let reading = fetched / self.of(level, Limit::Read(memory));
+        let writing = written / (0.5 * self.of(level, Limit::Update(memory)));
+        reading.max(writing)
     }
 
     /// A level's limits as they are printed.
@@ -118,6 +138,7 @@ impl Rates {
             fma_gflops_f64: giga(Limit::Fma(Dtype::F64)),
             read_gbs: (0..memories).map(|memory| giga(Limit::Read(memory))).collect(),
             copy_gbs: (0..memories).map(|memory| giga(Limit::Copy(memory))).collect(),
+            update_gbs: (0..memories).map(|memory| giga(Limit::Update(memory))).collect(),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `slicewise bench`: what the kernels reach on this CPU, beside what it can do at all.
 //!
-//! A call of a kernel has `flops` operations to do and `bytes` to move (each operand read and written once), and cannot take less
-//! than the longer of `flops / (multiply-adds per second)` and `bytes / bandwidth`, with the bandwidth of the first cache that
-//! holds the operands together (Williams, Waterman and Patterson, Roofline, 2009). Both rates are measured at the kernel's level, in
-//! the same rounds.
+//! A call of a kernel has operations to do and bytes to move, and cannot take less than the longer of `flops / FMA rate` and
+//! `bytes / bandwidth`, with the bandwidth of the first cache that holds the operands together (Williams, Waterman and Patterson,
+//! Roofline, 2009). Each operand is read and written once; `limits::Rates::moving` says what that takes. The rates are measured at the
+//! kernel's level, in the same rounds.
 
 mod case;
 mod gemm;
@@ -32,10 +32,10 @@ const TOGETHER: usize = 8;
 
 #[derive(Debug, Args)]
 #[command(after_help = "Measured on one thread. Pin it to a core, and leave the machine alone meanwhile: \
-taskset -c 1 slicewise bench (Linux).\n\nFMA: multiply-adds in registers, two operations each. Bandwidth: bytes that a loop reads, or \
-reads and writes, in a working set within the cache. The limit of a kernel, at its level: its operations at the FMA rate, or its \
-operands read and written once at the bandwidth (reading or copying, whichever is faster) of the first cache that holds them \
-together, whichever takes longer. Spread: the distance between the quartiles of the rounds, over their median.\n\nExamples:\n  \
+taskset -c 1 slicewise bench (Linux).\n\nFMA: multiply-adds in registers, two operations each. Bandwidth: bytes that are read, copied (read \
+and written elsewhere) or updated (read and written in place), within half of each cache. The limit of a kernel, at its level: its operations at the FMA \
+rate, or its operands, each moved once, in the first cache that holds them together, whichever takes longer. Beyond L1, what is written counts as fetched \
+first. Spread: the distance between the quartiles of the rounds, over their median.\n\nExamples:\n  \
 slicewise bench --quick\n  slicewise bench --filter 64x500 --level avx2\n  slicewise bench --filter gemm --out gemm")]
 pub(crate) struct BenchArgs {
     /// Only kernels and shapes with this in their name, like gemm, 64x500 or \"gemm 512\"
@@ -223,7 +223,7 @@ impl Bench {
         let mut limits: Vec<Limit> = Vec::new();
         for case in cases {
             let memory = memory_of(case);
-            for limit in [Limit::Fma(case.dtype), Limit::Read(memory), Limit::Copy(memory)] {
+            for limit in [Limit::Fma(case.dtype), Limit::Read(memory), Limit::Update(memory)] {
                 if !limits.contains(&limit) {
                     limits.push(limit);
                 }
@@ -274,7 +274,7 @@ impl Bench {
     fn row(&self, case: &Case, memory: usize, level: Level, timing: Timing, rates: &Rates) -> KernelRate {
         let Timing { seconds, spread, rounds } = timing;
         let computing = case.flops / rates.fma(level, case.dtype);
-        let moving = case.bytes / rates.bandwidth(level, memory);
+        let moving = rates.moving(level, memory, case.read, case.written, case.footprint);
         let limit_seconds = computing.max(moving);
         let name = || self.memories.get(memory).map_or_else(String::new, |memory| memory.name.clone());
         let giga = |unit: Unit, amount: f64| (case.unit == unit).then_some(amount / seconds / 1e9);
@@ -292,7 +292,7 @@ impl Bench {
             limit: if computing >= moving { "fma".into() } else { name() },
             limit_seconds,
             flops: case.flops,
-            bytes: case.bytes,
+            bytes: case.read + case.written,
             operand_bytes: case.footprint,
             memory: name(),
         }

@@ -10,21 +10,26 @@ use slicewise::kernels::{
 use slicewise::{Activation, BatchNorm, Element, Level, Optimizer};
 
 /// Elements of an operand: in `f32`, operands that fit L1, L2 and L3.
-const SIZES: [usize; 3] = [2048, 32_768, 1 << 20];
+const SIZES: [usize; 3] = [2048, 32_768, 1 << 19];
 /// Channels of batch norm, and classes of softmax.
 const CHANNELS: usize = 256;
 const CLASSES: usize = 10;
 
-/// For each element: reads and writes, operands it is in, and operations (0: not counted).
+/// For each element: how often it is read and written, in how many operands it is, and operations (0: not counted).
 struct Traffic {
-    moves: usize,
+    read: usize,
+    written: usize,
     operands: usize,
     flops: usize,
 }
 
-const fn traffic(moves: usize, operands: usize, flops: usize) -> Traffic {
-    Traffic { moves, operands, flops }
+const fn traffic(read: usize, written: usize, operands: usize, flops: usize) -> Traffic {
+    Traffic { read, written, operands, flops }
 }
+
+/// From one operand to another, from two to a third.
+const MAP: Traffic = traffic(1, 1, 2, 0);
+const MAP_TWO: Traffic = traffic(2, 1, 3, 0);
 
 /// Every kernel at every size, in one type.
 pub(super) fn cases<T: Element>() -> impl Iterator<Item = Case> {
@@ -41,23 +46,23 @@ fn of_size<T: Element>(n: usize) -> [Case; 17] {
     let flat = || n.to_string();
     let (normed, scored) = (format!("{rows}x{CHANNELS}"), format!("{samples}x{CLASSES}"));
     [
-        case::<T>("relu", flat(), n, traffic(2, 2, 0), move || forward::<T>(Activation::Relu, n)),
-        case::<T>("relu-backward", flat(), n, traffic(3, 3, 0), move || backward::<T>(Activation::Relu, n)),
-        case::<T>("elu", flat(), n, traffic(2, 2, 0), move || forward::<T>(Activation::Elu { alpha: 1.0 }, n)),
-        case::<T>("sigmoid", flat(), n, traffic(2, 2, 0), move || forward::<T>(Activation::Sigmoid, n)),
-        case::<T>("tanh", flat(), n, traffic(2, 2, 0), move || forward::<T>(Activation::Tanh, n)),
-        case::<T>("tanh-backward", flat(), n, traffic(3, 3, 0), move || backward::<T>(Activation::Tanh, n)),
-        case::<T>("softmax", scored.clone(), samples * CLASSES, traffic(2, 2, 0), move || scores::<T>(samples)),
-        case::<T>("cross-entropy", scored, samples * CLASSES, traffic(2, 2, 0), move || loss::<T>(samples)),
-        case::<T>("batch-norm", normed.clone(), n, traffic(2, 2, 0), move || norm::<T>(rows)),
-        case::<T>("batch-norm-backward", normed.clone(), n, traffic(3, 3, 0), move || norm_backward::<T>(rows)),
-        case::<T>("batch-norm-evaluate", normed, n, traffic(2, 2, 0), move || evaluate::<T>(rows)),
-        case::<T>("sgd", flat(), n, traffic(3, 2, 0), move || update::<T>(Optimizer::Sgd, n)),
-        case::<T>("momentum", flat(), n, traffic(5, 3, 0), move || update::<T>(Optimizer::momentum(), n)),
-        case::<T>("adam", flat(), n, traffic(7, 4, 0), move || update::<T>(Optimizer::adam(), n)),
-        case::<T>("sum", flat(), n, traffic(1, 1, 1), move || fold::<T>(n, sum)),
-        case::<T>("max", flat(), n, traffic(1, 1, 0), move || fold::<T>(n, max)),
-        case::<T>("dot", flat(), n, traffic(2, 2, 2), move || product::<T>(n)),
+        case::<T>("relu", flat(), n, MAP, move || forward::<T>(Activation::Relu, n)),
+        case::<T>("relu-backward", flat(), n, MAP_TWO, move || backward::<T>(Activation::Relu, n)),
+        case::<T>("elu", flat(), n, MAP, move || forward::<T>(Activation::Elu { alpha: 1.0 }, n)),
+        case::<T>("sigmoid", flat(), n, MAP, move || forward::<T>(Activation::Sigmoid, n)),
+        case::<T>("tanh", flat(), n, MAP, move || forward::<T>(Activation::Tanh, n)),
+        case::<T>("tanh-backward", flat(), n, MAP_TWO, move || backward::<T>(Activation::Tanh, n)),
+        case::<T>("softmax", scored.clone(), samples * CLASSES, MAP, move || scores::<T>(samples)),
+        case::<T>("cross-entropy", scored, samples * CLASSES, MAP, move || loss::<T>(samples)),
+        case::<T>("batch-norm", normed.clone(), n, MAP, move || norm::<T>(rows)),
+        case::<T>("batch-norm-backward", normed.clone(), n, MAP_TWO, move || norm_backward::<T>(rows)),
+        case::<T>("batch-norm-evaluate", normed, n, MAP, move || evaluate::<T>(rows)),
+        case::<T>("sgd", flat(), n, traffic(2, 1, 2, 0), move || update::<T>(Optimizer::Sgd, n)),
+        case::<T>("momentum", flat(), n, traffic(3, 2, 3, 0), move || update::<T>(Optimizer::momentum(), n)),
+        case::<T>("adam", flat(), n, traffic(4, 3, 4, 0), move || update::<T>(Optimizer::adam(), n)),
+        case::<T>("sum", flat(), n, traffic(1, 0, 1, 1), move || fold::<T>(n, sum)),
+        case::<T>("max", flat(), n, traffic(1, 0, 1, 0), move || fold::<T>(n, max)),
+        case::<T>("dot", flat(), n, traffic(2, 0, 2, 2), move || product::<T>(n)),
     ]
 }
 
@@ -76,7 +81,8 @@ fn case<T: Element>(
         unit: Unit::Elements,
         elements: elements as f64,
         flops: (elements * traffic.flops) as f64,
-        bytes: bytes * traffic.moves as f64,
+        read: bytes * traffic.read as f64,
+        written: bytes * traffic.written as f64,
         footprint: bytes * traffic.operands as f64,
         operands: Box::new(operands),
     }

@@ -8,15 +8,15 @@ use slicewise::Level;
 /// The machine: a line for each level, and what the figures were measured in.
 pub(super) fn machine(console: Console, machine: &Machine) -> String {
     let mut text = console.bold(&machine.cpu) + "\n\n";
-    text += &format!("{:9}{:>14}   {}\n", "", "FMA, GFLOP/s", "read / copy, GB/s");
+    text += &format!("{:9}{:>14}   {}\n", "", "FMA, GFLOP/s", "read / copy / update, GB/s");
     text += &format!("{:9}{:>7}{:>7} ", "level", "f32", "f64");
     for memory in &machine.memories {
         text += &format!("{:>13}", memory.name.to_uppercase());
     }
     for level in &machine.levels {
         text += &format!("\n{:9}{:>7.1}{:>7.1} ", level.level, level.fma_gflops_f32, level.fma_gflops_f64);
-        for (read, copy) in level.read_gbs.iter().zip(&level.copy_gbs) {
-            text += &format!("{:>13}", format!("{read:.0} / {copy:.0}"));
+        for ((read, copy), update) in level.read_gbs.iter().zip(&level.copy_gbs).zip(&level.update_gbs) {
+            text += &format!("{:>13}", format!("{read:.0}/{copy:.0}/{update:.0}"));
         }
     }
     text += &format!("\n{:24}", "working set");

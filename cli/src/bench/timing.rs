@@ -18,7 +18,7 @@ impl Pace {
     pub(super) const FULL: Self =
         Self { rounds: 13, least: 5, turn: Duration::from_millis(7), limit_turn: Duration::from_millis(3) };
     pub(super) const QUICK: Self =
-        Self { rounds: 5, least: 3, turn: Duration::from_millis(3), limit_turn: Duration::from_micros(1500) };
+        Self { rounds: 7, least: 3, turn: Duration::from_millis(3), limit_turn: Duration::from_micros(1500) };
 }
 
 /// What one job took.

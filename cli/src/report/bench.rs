@@ -17,7 +17,7 @@ pub(super) fn draw(page: &mut Page, machine: &Machine, kernels: &[KernelRate]) -
     for dtype in ["f32", "f64"] {
         roofline(page, machine, kernels, dtype)?;
     }
-    bandwidth(page, machine, kernels)?;
+    shares(page, machine, kernels)?;
     limits(page, machine);
     page.end_grid();
     for dtype in ["f32", "f64"] {
@@ -73,12 +73,6 @@ fn title(row: &KernelRate) -> String {
     format!("{kernel} {shape}, {dtype}, {level}: {rate}, {share:.0} % of {limit}, spread {spread:.0} %")
 }
 
-/// The bandwidth that limits: reading or copying, whichever is faster.
-fn fastest(level: &LevelLimits, memory: usize) -> f64 {
-    let of = |rates: &[f64]| rates.get(memory).copied().unwrap_or(f64::NAN);
-    of(&level.read_gbs).max(of(&level.copy_gbs))
-}
-
 /// Products: operations per second over operations per byte.
 fn roofline(page: &mut Page, machine: &Machine, kernels: &[KernelRate], dtype: &str) -> Outcome<()> {
     let rows = || kernels.iter().filter(|row| row.dtype == dtype && row.flops > 0.0 && row.bytes > 0.0);
@@ -90,7 +84,7 @@ fn roofline(page: &mut Page, machine: &Machine, kernels: &[KernelRate], dtype: &
     if let Some(best) = machine.levels.first() {
         let top = peak(best);
         for (place, memory) in machine.memories.iter().enumerate() {
-            let gbs = fastest(best, place);
+            let gbs = best.read_gbs.get(place).copied().unwrap_or(f64::NAN);
             told.push(format!("{} {}", memory.name.to_uppercase(), short(gbs)));
             let ridge = top / gbs;
             if ridge > left {
@@ -102,7 +96,7 @@ fn roofline(page: &mut Page, machine: &Machine, kernels: &[KernelRate], dtype: &
                 });
             }
         }
-        let ridge = top / fastest(best, 0);
+        let ridge = top / best.read_gbs.first().copied().unwrap_or(f64::NAN);
         ceilings.push(Ceiling {
             name: format!("FMA {}", short(top)),
             at: 0.5,
@@ -123,37 +117,30 @@ fn roofline(page: &mut Page, machine: &Machine, kernels: &[KernelRate], dtype: &
     Ok(())
 }
 
-/// Everything else: bytes per second over the bytes of the operands.
-fn bandwidth(page: &mut Page, machine: &Machine, kernels: &[KernelRate]) -> Outcome<()> {
+/// Everything else: the share of the limit over the bytes of the operands.
+fn shares(page: &mut Page, machine: &Machine, kernels: &[KernelRate]) -> Outcome<()> {
     let rows = || kernels.iter().filter(|row| row.gelems.is_some());
-    let Some((left, right)) = span(rows().map(|row| row.operand_bytes)) else { return Ok(()) };
+    let (sizes, shares) =
+        (span(rows().map(|row| row.operand_bytes)), span(rows().map(|row| row.percent_of_limit)));
+    let (Some((left, right)), Some((low, _))) = (sizes, shares) else { return Ok(()) };
     let keys = keys(machine);
-    let mut ceilings = Vec::new();
-    let mut from = left;
-    for (place, memory) in machine.memories.iter().enumerate() {
-        let to = memory.cache_bytes.map_or(right, |size| (size as f64).min(right));
-        if let Some(best) = machine.levels.first()
-            && to > from
-        {
-            let gbs = fastest(best, place);
-            let name = memory.name.to_uppercase();
-            ceilings.push(Ceiling { name, at: 0.5, from: (from, gbs), to: (to, gbs) });
-            from = to;
-        }
+    let limit = Ceiling { name: "limit".into(), at: 1.0, from: (left, 100.0), to: (right, 100.0) };
+    let mut ceilings = vec![limit];
+    for memory in &machine.memories {
+        let Some(size) =
+            memory.cache_bytes.map(|size| size as f64).filter(|size| (left..right).contains(size))
+        else {
+            continue;
+        };
+        let name = memory.name.to_uppercase();
+        ceilings.push(Ceiling { name, at: 1.0, from: (size, low), to: (size, 170.0) });
     }
-    let spots = spots(&keys, rows().map(|row| (row, row.operand_bytes, row.bytes / row.seconds / 1e9)));
-    let chart = Roofline {
-        label: "GB/s over the size of the operands",
-        name: "bytes of the operands",
-        spots,
-        ceilings,
-    };
-    let note = format!(
-        "Bytes that have to be moved, each operand once. Lines: {}'s bandwidth in each cache. Kernels with much to compute \
-         (tanh, batch norm, Adam) are limited by that in a cache.",
-        machine.level
-    );
-    page.card("Other kernels: GB/s", &keys, chart.svg()?.as_deref(), &note);
+    let spots = spots(&keys, rows().map(|row| (row, row.operand_bytes, row.percent_of_limit)));
+    let label = "Share of the limit over the size of the operands";
+    let chart = Roofline { label, name: "bytes of the operands", spots, ceilings };
+    let note = "Upright lines: what a cache holds. Kernels with much to compute (tanh, softmax, Adam) cannot reach the limit in a \
+                cache: it counts the moving of operands alone.";
+    page.card("Other kernels: percent of the limit", &keys, chart.svg()?.as_deref(), note);
     Ok(())
 }
 
@@ -176,6 +163,7 @@ fn limits(page: &mut Page, machine: &Machine) {
         let name = memory.name.to_uppercase();
         rows.push(of_levels(&format!("{name} read, GB/s"), &|level| at(&level.read_gbs, place)));
         rows.push(of_levels(&format!("{name} copy, GB/s"), &|level| at(&level.copy_gbs, place)));
+        rows.push(of_levels(&format!("{name} update, GB/s"), &|level| at(&level.update_gbs, place)));
         let within = memory.cache_bytes.map_or(String::new(), |size| format!(" of {}", bytes(size as usize)));
         sizes.push(format!("{name} {}{within}", bytes(memory.working_set_bytes as usize)));
     }
@@ -183,7 +171,7 @@ fn limits(page: &mut Page, machine: &Machine) {
     page.table("numbers named", &heads, &rows);
     let assumed = if machine.caches_are_assumed { " The sizes of the caches are assumed." } else { "" };
     let note = format!(
-        "Copies count what they read and what they write. Measured in: {}.{assumed}",
+        "Copies and updates (in place) count what they read and what they write. Measured in: {}.{assumed}",
         sizes.join(", ")
     );
     page.add(&format!("<p class=\"note\">{}</p></div>\n", escape(&note)));

@@ -43,7 +43,7 @@ impl Roofline<'_> {
         let shown = || self.spots.iter().filter(|spot| shows(spot.x, true) && shows(spot.y, true));
         let ceilings = || self.ceilings.iter().filter(|ceiling| ceiling.can_be_shown());
         let Some((low, _)) = span(shown().map(|spot| spot.y)) else { return Ok(None) };
-        let tops = ceilings().map(|ceiling| ceiling.to.1);
+        let tops = ceilings().map(|ceiling| ceiling.to.1 * 1.1);
         let x = Axis::log(shown().map(|spot| spot.x).chain(ceilings().flat_map(|c| [c.from.0, c.to.0])));
         let y = Axis::log(shown().map(|spot| spot.y).chain(tops).chain([low]));
         let (Some(x), Some(y)) = (x, y) else { return Ok(None) };
