@@ -16,7 +16,7 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) const FULL: Self =
-        Self { rounds: 13, least: 5, turn: Duration::from_millis(7), limit_turn: Duration::from_millis(3) };
+        Self { rounds: 15, least: 5, turn: Duration::from_millis(8), limit_turn: Duration::from_millis(3) };
     pub(super) const QUICK: Self =
         Self { rounds: 7, least: 3, turn: Duration::from_millis(3), limit_turn: Duration::from_micros(1500) };
 }
@@ -125,19 +125,19 @@ mod tests {
     #[test]
     fn a_turn_is_filled_and_long_calls_have_fewer() {
         let plan = |seconds: f64| Plan::of(&Pace::FULL, 0.007, |calls| Ok(seconds * calls as f64)).unwrap();
-        assert_eq!(plan(1e-6), Plan { calls: 7000, rounds: 13 });
-        assert_eq!(plan(0.005), Plan { calls: 1, rounds: 13 });
+        assert_eq!(plan(1e-6), Plan { calls: 7000, rounds: 15 });
+        assert_eq!(plan(0.005), Plan { calls: 1, rounds: 15 });
         assert_eq!(plan(0.1), Plan { calls: 1, rounds: 5 });
-        for rounds in 1..=13 {
+        for rounds in 1..=15 {
             let plan = Plan { calls: 1, rounds };
-            assert_eq!((0..13).filter(|round| plan.has_turn(*round, 13)).count(), rounds as usize);
+            assert_eq!((0..15).filter(|round| plan.has_turn(*round, 15)).count(), rounds as usize);
         }
     }
 
     #[test]
     fn jobs_take_turns() {
         let mut order = Vec::new();
-        let pace = Pace { rounds: 2, ..Pace::QUICK };
+        let pace = Pace { rounds: 2, least: 2, ..Pace::QUICK };
         let turns = [Duration::from_nanos(1); 3];
         let timings = in_turn(
             &pace,
