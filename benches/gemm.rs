@@ -161,7 +161,7 @@ impl Form {
             .iter()
             .map(|cell| match self {
                 Self::Plain => format!("  {cell:>14}"),
-                Self::Markdown => format!(" {} |", cell.trim()),
+                Self::Markdown => format!(" {} |", cell.trim().replace("( ", "(").replace("( ", "(")),
             })
             .collect();
         match self {

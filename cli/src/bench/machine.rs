@@ -53,12 +53,11 @@ fn in_levels(sizes: &[u64]) -> Vec<Memory> {
         if size <= before {
             continue;
         }
-        // Nearly all of L1, where a call's overhead shows most. Others use the last level too, and its far end is out of the
-        // address cache's reach: a little more than the level before holds.
+        // Others use the last level too, and its far end is out of the address cache's reach: a little more than the level before
+        // holds.
         let working_set = match name {
-            "l1" => size / 4 * 3,
-            "l2" => size / 2,
-            _ => (size / 4).min(4 * before).max(2 * before).min(size / 2),
+            "l3" => (size / 4).min(4 * before).max(2 * before).min(size / 2),
+            _ => size / 2,
         };
         memories.push(Memory { name: name.into(), cache_bytes: Some(size), working_set_bytes: working_set });
         before = size;
