@@ -99,7 +99,7 @@ fn roofline(page: &mut Page, machine: &Machine, kernels: &[KernelRate], dtype: &
         let ridge = top / best.read_gbs.first().copied().unwrap_or(f64::NAN);
         ceilings.push(Ceiling {
             name: format!("FMA {}", short(top)),
-            at: 0.5,
+            at: 0.16,
             from: (ridge.clamp(left, right), top),
             to: (right, top),
         });
