@@ -1,15 +1,15 @@
 //! gemm beside `matrixmultiply`, `gemm` and `faer`, and all beside the measured peak of multiply-adds.
 //!
 //! `cargo bench -p slicewise-benches --bench gemm` prints, first, a table measured in turn (GFLOP/s, medians; pin it to a
-//! core with `taskset -c 1`), then criterion's own figures; `-- --table` only the table, `-- 64x` only shapes with that in their
-//! names.
+//! core with `taskset -c 1`), then criterion's own figures; `-- --table` only the table, `-- --table --markdown` the table as a
+//! record of this machine (`benches/record`), `-- 64x` only shapes with that in their names.
 #![allow(unsafe_code, reason = "the peer's interface takes pointers")]
 
 use core::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use slicewise::kernels::{MatMut, MatRef, gemm, gemm_scratch_len};
 use slicewise::{Element, Level};
-use slicewise_benches::{Contestant, in_turn, peak};
+use slicewise_benches::{Contestant, cpu, in_turn, peak, today};
 
 /// m, k, n, and which of A and B are transposed.
 type Shape = (usize, usize, usize, bool, bool);
@@ -147,48 +147,95 @@ fn name((m, k, n, a_t, b_t): Shape) -> String {
     format!("{m}x{k}x{n} {}{}", letter(a_t), letter(b_t))
 }
 
-fn table<T: Peer>(dtype: &str, wanted: &[String]) {
-    let best = Level::detect();
-    println!("{dtype}, GFLOP/s (share of the peak at level {})", best.name());
-    print!("{:>18}", "m x k x n");
-    for name in Level::available().map(Level::name).chain(PEERS) {
-        print!("  {name:>14}");
-    }
-    println!("  {:>6}  ours / best peer", "peak");
-    let mut ratios = Vec::new();
-    for shape in SHAPES.iter().filter(|shape| wanted.iter().all(|word| name(**shape).contains(word))) {
-        let mut levels: Vec<_> =
-            Level::available().map(|level| (level, Operands::<T>::new(*shape))).collect();
-        let mut theirs = [(); 3].map(|()| Operands::<T>::new(*shape));
-        let [first, second, third] = &mut theirs;
-        let (mut operations, flops) = (0, first.flops());
-        let mut ours: Vec<_> = levels
-            .iter_mut()
-            .map(|(level, operands)| (level.name(), || operands.slicewise(*level)))
+/// How the tables are printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Plain,
+    Markdown,
+}
+
+impl Form {
+    /// One line of cells, the first and the rest.
+    fn row(self, first: &str, cells: &[String]) -> String {
+        let rest: String = cells
+            .iter()
+            .map(|cell| match self {
+                Self::Plain => format!("  {cell:>14}"),
+                Self::Markdown => format!(" {} |", cell.trim().replace("( ", "(").replace("( ", "(")),
+            })
             .collect();
-        let mut contestants: Vec<Contestant<'_>> =
-            ours.iter_mut().map(|(name, call)| (*name, call as &mut dyn FnMut())).collect();
-        let mut peers = (|| T::matrixmultiply(first), || T::gemm(second), || T::faer(third));
-        let mut limit = || operations = peak::<T>(best);
-        let calls: [&mut dyn FnMut(); 3] = [&mut peers.0, &mut peers.1, &mut peers.2];
-        contestants.extend(PEERS.into_iter().zip(calls));
-        contestants.push(("peak", &mut limit));
-        let mut seconds = in_turn(15, Duration::from_millis(8), &mut contestants);
-        let top = operations as f64 / seconds.pop().expect("the peak") / 1e9;
-        print!("{:>18}", name(*shape));
-        for seconds in &seconds {
-            let gflops = flops / seconds / 1e9;
-            print!("  {:>14}", format!("{gflops:6.1} ({:3.0}%)", 100.0 * gflops / top));
+        match self {
+            Self::Plain => format!("{first:>18}{rest}"),
+            Self::Markdown => format!("| {first} |{rest}"),
         }
-        let peers = seconds.split_off(seconds.len() - PEERS.len());
-        let ratio = peers.into_iter().fold(f64::INFINITY, f64::min) / seconds[0];
-        ratios.push(ratio.ln());
-        println!("  {top:6.1}  {ratio:.2}");
     }
-    println!(
-        "geometric mean of ours / best peer: {:.3}\n",
-        (ratios.iter().sum::<f64>() / ratios.len() as f64).exp()
-    );
+}
+
+/// What the tables have in common, of this machine and this day.
+fn heading(form: Form) {
+    if form == Form::Markdown {
+        println!("# gemm on {}, {}\n", cpu(), today());
+        println!(
+            "slicewise {}, one core, operands warm, measured in turn: medians.\n",
+            env!("CARGO_PKG_VERSION")
+        );
+    }
+}
+
+fn table<T: Peer>(form: Form, dtype: &str, wanted: &[String]) {
+    let best = Level::detect();
+    let what = format!("GFLOP/s (share of the peak of multiply-adds at level {})", best.name());
+    match form {
+        Form::Plain => println!("{dtype}, {what}"),
+        Form::Markdown => println!(
+            "## {dtype}\n\n{what}; the last column is the rate of the first level over that of the best peer.\n"
+        ),
+    }
+    let names = Level::available().map(Level::name).chain(PEERS).chain(["peak", "ours / best"]);
+    let names: Vec<String> = names.map(String::from).collect();
+    println!("{}", form.row("m x k x n", &names));
+    if form == Form::Markdown {
+        println!("{}", form.row("---", &vec!["---:".to_string(); names.len()]));
+    }
+    let (mut ratios, mut tops) = (Vec::new(), Vec::new());
+    for shape in SHAPES.iter().filter(|shape| wanted.iter().all(|word| name(**shape).contains(word))) {
+        let (rates, top) = rates::<T>(best, *shape);
+        let share = |rate: &f64| format!("{rate:6.1} ({:3.0}%)", 100.0 * rate / top);
+        let mut cells: Vec<String> = rates.iter().map(share).collect();
+        let (ours, peers) = rates.split_at(rates.len() - PEERS.len());
+        let ratio = ours[0] / peers.iter().copied().fold(0.0, f64::max);
+        cells.extend([format!("{top:.1}"), format!("{ratio:.2}")]);
+        println!("{}", form.row(&name(*shape), &cells));
+        ratios.push(ratio.ln());
+        tops.push(top);
+    }
+    tops.sort_by(f64::total_cmp);
+    let peak = tops.get(tops.len() / 2).copied().unwrap_or(f64::NAN);
+    let mean = (ratios.iter().sum::<f64>() / ratios.len() as f64).exp();
+    if form == Form::Markdown {
+        println!();
+    }
+    println!("Peak (median): {peak:.1} GFLOP/s. Geometric mean of ours / best peer: {mean:.3}.\n");
+}
+
+/// Of every level, then of every peer, on one shape, and the peak: GFLOP/s, all measured in turn.
+fn rates<T: Peer>(best: Level, shape: Shape) -> (Vec<f64>, f64) {
+    let mut levels: Vec<_> = Level::available().map(|level| (level, Operands::<T>::new(shape))).collect();
+    let mut theirs = [(); 3].map(|()| Operands::<T>::new(shape));
+    let [first, second, third] = &mut theirs;
+    let (mut operations, flops) = (0, first.flops());
+    let mut ours: Vec<_> =
+        levels.iter_mut().map(|(level, operands)| (level.name(), || operands.slicewise(*level))).collect();
+    let mut contestants: Vec<Contestant<'_>> =
+        ours.iter_mut().map(|(name, call)| (*name, call as &mut dyn FnMut())).collect();
+    let mut peers = (|| T::matrixmultiply(first), || T::gemm(second), || T::faer(third));
+    let mut limit = || operations = peak::<T>(best);
+    let calls: [&mut dyn FnMut(); 3] = [&mut peers.0, &mut peers.1, &mut peers.2];
+    contestants.extend(PEERS.into_iter().zip(calls));
+    contestants.push(("peak", &mut limit));
+    let mut seconds = in_turn(15, Duration::from_millis(8), &mut contestants);
+    let top = operations as f64 / seconds.pop().expect("the peak") / 1e9;
+    (seconds.into_iter().map(|seconds| flops / seconds / 1e9).collect(), top)
 }
 
 fn criterion_group<T: Peer>(criterion: &mut Criterion, dtype: &str) {
@@ -211,8 +258,10 @@ fn criterion_group<T: Peer>(criterion: &mut Criterion, dtype: &str) {
 
 fn main() {
     let (flags, words): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
-    table::<f32>("f32", &words);
-    table::<f64>("f64", &words);
+    let form = if flags.iter().any(|flag| flag == "--markdown") { Form::Markdown } else { Form::Plain };
+    heading(form);
+    table::<f32>(form, "f32", &words);
+    table::<f64>(form, "f64", &words);
     if flags.iter().any(|flag| flag == "--table") {
         return;
     }

@@ -49,6 +49,27 @@ pub fn peak<T: Element>(level: Level) -> u64 {
     black_box(multiply_adds::<T>(level, black_box(PEAK_ROUNDS))).0
 }
 
+/// What the CPU calls itself, where the system tells.
+pub fn cpu() -> String {
+    let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let of = |name: &str| {
+        let mut pairs = told.lines().filter_map(|line| line.split_once(':'));
+        pairs.find(|(key, _)| key.trim() == name).map(|(_, value)| value.trim())
+    };
+    let name = of("model name").unwrap_or(std::env::consts::ARCH);
+    match (of("cpu family"), of("model")) {
+        (Some(family), Some(model)) => format!("{name} (family {family}, model {model})"),
+        _ => name.into(),
+    }
+}
+
+/// The date in UTC: `2026-11-24`.
+pub fn today() -> String {
+    let mut date = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    date.truncate(10);
+    date
+}
+
 /// What a contestant of a [`Comparison`] does, with operands of its own.
 type Call = Box<dyn FnMut()>;
 

@@ -119,6 +119,85 @@ fn infinite_where_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Res
     Ok(Option::deserialize(deserializer)?.unwrap_or(f64::INFINITY))
 }
 
+/// What the machine can do at all. The first line of `bench.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename = "machine")]
+pub(crate) struct Machine {
+    /// Of the program.
+    pub(crate) version: String,
+    /// Whether it was built with checks that cost time.
+    pub(crate) is_debug_build: bool,
+    pub(crate) cpu: String,
+    /// The level of the figures that follow: the best that was measured.
+    pub(crate) level: String,
+    pub(crate) fma_gflops_f32: f64,
+    pub(crate) fma_gflops_f64: f64,
+    /// Reading; none without that cache.
+    pub(crate) l1_gbs: Option<f64>,
+    pub(crate) l2_gbs: Option<f64>,
+    pub(crate) l3_gbs: Option<f64>,
+    pub(crate) dram_gbs: Option<f64>,
+    /// From the first cache on.
+    pub(crate) memories: Vec<Memory>,
+    /// Whether the system did not tell the caches' sizes.
+    pub(crate) caches_are_assumed: bool,
+    pub(crate) levels: Vec<LevelLimits>,
+}
+
+/// A cache, or the memory behind the caches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    /// `l1`, `l2`, `l3` or `dram`.
+    pub(crate) name: String,
+    pub(crate) cache_bytes: Option<u64>,
+    /// What its bandwidth was measured in.
+    pub(crate) working_set_bytes: u64,
+}
+
+/// What the machine can do at one level of instructions.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LevelLimits {
+    pub(crate) level: String,
+    pub(crate) fma_gflops_f32: f64,
+    pub(crate) fma_gflops_f64: f64,
+    /// For each of the machine's memories: bytes that are read, read and written elsewhere, read and written in place.
+    pub(crate) read_gbs: Vec<f64>,
+    pub(crate) copy_gbs: Vec<f64>,
+    pub(crate) update_gbs: Vec<f64>,
+}
+
+/// What a kernel reached. A line of `bench.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename = "kernel")]
+pub(crate) struct KernelRate {
+    pub(crate) kernel: String,
+    pub(crate) dtype: String,
+    pub(crate) level: String,
+    pub(crate) shape: String,
+    /// Of a call: the median of the rounds.
+    pub(crate) seconds: f64,
+    /// The distance between the quartiles of the rounds, as a fraction of the median.
+    pub(crate) spread: f64,
+    pub(crate) rounds: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gflops: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gelems: Option<f64>,
+    pub(crate) percent_of_limit: f64,
+    /// `fma`, or the memory whose bandwidth it is.
+    pub(crate) limit: String,
+    /// What a call takes at least.
+    pub(crate) limit_seconds: f64,
+    /// Operations of a call, 0 where its formula does not count them.
+    pub(crate) flops: f64,
+    /// Bytes that a call reads and writes at least.
+    pub(crate) bytes: f64,
+    /// Bytes of its operands.
+    pub(crate) operand_bytes: f64,
+    /// The first memory that holds the operands together.
+    pub(crate) memory: String,
+}
+
 /// How a trial of a search ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

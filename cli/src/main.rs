@@ -5,6 +5,7 @@ mod activations;
 mod allocations;
 mod apply;
 mod args;
+mod bench;
 mod best;
 mod console;
 mod data;
@@ -49,6 +50,7 @@ fn run() -> Outcome<()> {
         Command::Train(arguments) => train::train(&arguments),
         Command::InitReport(arguments) => init_report::init_report(&arguments),
         Command::Search(arguments) => search::search(&arguments),
+        Command::Bench(arguments) => bench::bench(&arguments),
         Command::Eval(arguments) => apply::eval(&arguments),
         Command::Predict(arguments) => apply::predict(&arguments),
         Command::Report(arguments) => report::report(&arguments),

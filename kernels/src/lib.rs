@@ -66,7 +66,7 @@ pub use channels::Channels;
 pub use element::Element;
 pub use error::{ShapeError, ValueError};
 pub use gemm::{Epilogue, MatMut, MatRef, gemm, gemm_scratch_len, gemm_with_epilogue};
-pub use limit::multiply_adds;
+pub use limit::{copy_scaled, multiply_adds, read_through};
 pub use maxout::{maxout, maxout_backward};
 pub use optimizer::{Optimizer, Step, UpdateNorms, optimizer_step};
 pub use random::{fill_dropout_mask, fill_normal, fill_uniform};

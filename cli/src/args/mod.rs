@@ -2,6 +2,7 @@
 
 mod groups;
 
+use crate::bench::BenchArgs;
 use crate::data::Source;
 use crate::doctor::DoctorArgs;
 use crate::error::{Failure, Outcome};
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Classes and probabilities that a saved model gives to each row
     Predict(PredictArgs),
+    /// Measure the kernels on this CPU, beside its own limits
+    Bench(BenchArgs),
     /// Write a report anew from the files that the other commands left
     Report(ReportArgs),
 }

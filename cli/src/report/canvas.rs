@@ -83,6 +83,20 @@ pub(super) fn picture(
         .replace(" stroke-width=\"0\"", ""))
 }
 
+/// The picture with words that appear where its reader points at one of the places.
+pub(super) fn hover<'a>(svg: String, places: impl Iterator<Item = ((f64, f64), &'a str)>) -> String {
+    let Some(end) = svg.rfind("</svg>") else { return svg };
+    let (mut svg, rest) =
+        (svg.get(..end).unwrap_or_default().to_string(), svg.get(end..).unwrap_or_default());
+    for ((x, y), title) in places {
+        let (x, y, radius, title) = (scaled(x), scaled(y), scaled(6.0), super::page::escape(title));
+        svg += &format!(
+            "<circle cx=\"{x}\" cy=\"{y}\" r=\"{radius}\" fill=\"transparent\"><title>{title}</title></circle>\n"
+        );
+    }
+    svg + rest
+}
+
 impl Canvas<'_> {
     /// A curve through the points.
     pub(super) fn line(&self, points: &[(f64, f64)], colour: Colour, width: f64) {

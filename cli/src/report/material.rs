@@ -1,7 +1,7 @@
 //! What a report is made of: the files of a directory.
 
 use crate::error::{Failure, Outcome};
-use crate::events::{Check, InitLayer, Study};
+use crate::events::{Check, InitLayer, KernelRate, Machine, Study};
 use crate::files;
 use crate::metrics::{self, Log};
 use crate::model::{MODEL, Model};
@@ -9,6 +9,7 @@ use crate::search;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
+use crate::bench::FILE as BENCH;
 use crate::doctor::FILE as DOCTOR;
 use crate::init_report::FILE as INIT;
 
@@ -20,6 +21,8 @@ pub(crate) struct Material {
     pub(crate) checks: Vec<Check>,
     pub(crate) init: Vec<InitLayer>,
     pub(crate) studies: Vec<Study>,
+    pub(crate) machine: Option<Machine>,
+    pub(crate) kernels: Vec<KernelRate>,
 }
 
 impl Material {
@@ -34,7 +37,7 @@ impl Material {
         let material = Self { run, ..Self::beside_run(directory)? };
         if material.run.is_none() && material.is_empty() {
             let message = format!(
-                "holds nothing to report: {}, {DOCTOR}, {INIT} or {} was expected",
+                "holds nothing to report: {}, {DOCTOR}, {INIT}, {BENCH} or {} was expected",
                 metrics::FILE,
                 search::FILE
             );
@@ -52,6 +55,8 @@ impl Material {
             checks: events(&directory.join(DOCTOR), "check")?,
             init: events(&directory.join(INIT), "layer")?,
             studies: if journal.exists() { vec![search::journal::read(&[&journal])?] } else { Vec::new() },
+            machine: events(&directory.join(BENCH), "machine")?.pop(),
+            kernels: events(&directory.join(BENCH), "kernel")?,
         })
     }
 
@@ -75,7 +80,7 @@ impl Material {
 
     /// Whether there is nothing beside a run.
     fn is_empty(&self) -> bool {
-        self.checks.is_empty() && self.init.is_empty() && self.studies.is_empty()
+        self.checks.is_empty() && self.init.is_empty() && self.studies.is_empty() && self.machine.is_none()
     }
 }
 

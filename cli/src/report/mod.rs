@@ -1,5 +1,6 @@
 //! `report.html`: one file that opens from the disk, with everything in it.
 
+mod bench;
 mod canvas;
 mod command;
 mod doctor;
@@ -11,6 +12,7 @@ mod line;
 mod material;
 mod numbers;
 mod page;
+mod roofline;
 mod scatter;
 mod search;
 mod test_set;
@@ -31,7 +33,7 @@ pub(crate) use numbers::{bytes, duration, thousands};
 pub(crate) const FILE: &str = "report.html";
 
 /// Writes the report of everything that the directory holds: a run, the doctor's checks, the initialisation
-/// experiment, a search.
+/// experiment, a search, a benchmark.
 pub(crate) fn rebuild(directory: &Path) -> Outcome<()> {
     save(directory, &Material::of(directory)?)
 }
@@ -80,6 +82,9 @@ fn compose(page: &mut Page, material: &Material) -> Outcome<()> {
     }
     if !material.studies.is_empty() {
         search::draw(page, &material.studies)?;
+    }
+    if let Some(machine) = &material.machine {
+        bench::draw(page, machine, &material.kernels)?;
     }
     Ok(())
 }

@@ -243,7 +243,7 @@ pub(super) fn split<T: Element, const N: usize>(x: [&[T]; N]) -> [(&[T::Block], 
 
 /// Cuts every body to its first `n` elements; `false` where one is shorter.
 #[inline(always)]
-pub(super) fn cut<A, B, const N: usize>(x: &mut [(&[A], B); N], n: usize) -> bool {
+pub(crate) fn cut<A, B, const N: usize>(x: &mut [(&[A], B); N], n: usize) -> bool {
     for (body, _) in x {
         let Some(first) = body.get(..n) else { return false };
         *body = first;

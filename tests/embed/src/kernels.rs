@@ -206,6 +206,10 @@ fn random<T: Element>(operands: &mut Operands<'_, T>) -> bool {
 }
 
 fn limit<T: Element>(operands: &mut Operands<'_, T>) -> bool {
-    let (count, value) = kernels::multiply_adds::<T>(operands.level, black_box(10));
-    count > 0 && value.is_finite()
+    let Operands { level, long: [x, y, ..], .. } = operands;
+    let (count, value) = kernels::multiply_adds::<T>(*level, black_box(10));
+    count > 0
+        && value.is_finite()
+        && kernels::copy_scaled(*level, value, x, y).is_ok()
+        && kernels::read_through(*level, y).is_finite()
 }
