@@ -15,8 +15,6 @@ pub(super) const MC: usize = 144;
 pub(super) const KC: usize = 512;
 /// Columns of B packed at a time: a block of `KC x NC` stays in L3. A multiple of every panel's width.
 pub(super) const NC: usize = 1024;
-/// Columns of C from which on packing rows of A pays.
-const PACK_A: usize = 128;
 
 /// The five loops around the micro-kernel, for panels of `MR` rows of A and `NB` blocks of columns of B. Tiles
 /// at the edge have `MID` or `LOW` rows.
@@ -40,8 +38,8 @@ pub(super) fn multiply<
     let aligned = scratch.as_ptr().align_offset(LINE * 4).min(LINE);
     let a = Operand { data: a.data, k_stride: a.col_stride, width_stride: a.row_stride };
     let b = Operand { data: b.data, k_stride: b.row_stride, width_stride: b.col_stride };
-    // Contiguous rows of A serve as they are where too few panels of B follow to pay for packing them.
-    let packing = a.k_stride != 1 || alpha != T::from(1) || n >= PACK_A;
+    // Contiguous rows of A serve as they are: a few streams, which cost less than packing them.
+    let packing = a.k_stride != 1 || alpha != T::from(1);
     let rows = if packing { min(m, MC).next_multiple_of(MR) } else { 0 };
     let packed_a_len = (rows * kc_even).next_multiple_of(LINE);
     let Some((packed_a, packed_b)) =

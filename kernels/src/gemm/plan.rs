@@ -144,8 +144,8 @@ impl<T: Element> Product<'_, T> {
         // Twice the width of a register takes twice the time over a block: what B costs outside L1 is hidden.
         let most = match level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(_) => DIRECT,
-            _ if a.rows <= FEW_ROWS => DIRECT,
+            Level::Avx512(_) if a.rows > FEW_ROWS => DIRECT,
+            _ if a.rows <= FEW_ROWS => 64 * DIRECT,
             _ => DIRECT / 16,
         };
         self.alpha == T::from(1)
