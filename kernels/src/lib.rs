@@ -44,6 +44,7 @@ mod math;
 mod maxout;
 mod moments;
 mod optimizer;
+mod parallel;
 mod random;
 mod reduce;
 #[cfg(any(test, feature = "reference"))]
@@ -69,6 +70,7 @@ pub use gemm::{MatMut, MatRef, gemm, gemm_scratch_len};
 pub use limit::multiply_adds;
 pub use maxout::{maxout, maxout_backward};
 pub use optimizer::{Optimizer, Step, UpdateNorms, optimizer_step};
+pub use parallel::{Parallel, Serial, gemm_on, gemm_on_scratch_len};
 pub use random::{fill_dropout_mask, fill_normal, fill_uniform};
 pub use reduce::{
     argmax, dot, histogram, l2_penalty, max, mean, min, norm, sum, sum_abs, sum_of_squares, variance,

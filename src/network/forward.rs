@@ -6,16 +6,16 @@ use super::Network;
 use super::place::{Place, span, span_mut};
 use crate::arena::{Arena, in_place, line};
 use crate::kernels::{
-    Affine, Channels, Element, Level, MatMut, MatRef, Running, RunningMut, SavedMut, activate,
+    Affine, Channels, Element, Level, MatMut, MatRef, Parallel, Running, RunningMut, SavedMut, activate,
     activate_in_place, batch_norm_evaluate, batch_norm_evaluate_in_place, batch_norm_forward,
-    fill_dropout_mask, gemm, maxout, multiply, repeat_row,
+    fill_dropout_mask, gemm_on, maxout, multiply, repeat_row,
 };
 use crate::{Error, Layer};
 
-impl<T: Element> Network<'_, T> {
+impl<T: Element, P: Parallel> Network<'_, T, P> {
     /// Fills the activations from `inputs: (rows, features)`.
     pub(super) fn forward_training(&mut self, inputs: &[T], rows: usize) -> Result<(), Error> {
-        let (level, batch) = (self.level, self.batch);
+        let (level, batch, pool) = (self.level, self.batch, &self.pool);
         let Arena { parameters, running, saved, activations, masks, scratch, .. } = &mut self.arena;
         let mut place = Place::start(self.layers);
         let mut previous = None;
@@ -33,6 +33,7 @@ impl<T: Element> Network<'_, T> {
                 match layer {
                     Layer::Dense { .. } => {
                         dense(
+                            pool,
                             level,
                             rows,
                             width,
@@ -77,12 +78,12 @@ impl<T: Element> Network<'_, T> {
 }
 
 /// The logits `(rows, classes)` of `inputs: (rows, features)`, at most a batch of them.
-pub(super) fn forward_inference<'n, T: Element>(
-    network: &'n mut Network<'_, T>,
+pub(super) fn forward_inference<'n, T: Element, P: Parallel>(
+    network: &'n mut Network<'_, T, P>,
     inputs: &[T],
     rows: usize,
 ) -> Result<&'n [T], Error> {
-    let (level, batch) = (network.level, network.batch);
+    let (level, batch, pool) = (network.level, network.batch, &network.pool);
     let Arena { parameters, running, buffers: [x_buffer, y_buffer], scratch, .. } = &mut network.arena;
     let (mut from, mut to): (&mut [T], &mut [T]) = (x_buffer, y_buffer);
     let mut place = Place::start(network.layers);
@@ -94,6 +95,7 @@ pub(super) fn forward_inference<'n, T: Element>(
                 let x = if index == 0 { inputs } else { span(from, 0, rows * width)? };
                 let y = span_mut(to, 0, rows * out)?;
                 dense(
+                    pool,
                     level,
                     rows,
                     width,
@@ -134,6 +136,7 @@ pub(super) fn forward_inference<'n, T: Element>(
 
 /// `Y = X W + b`, with W and then b at the start of `parameters`.
 fn dense<T: Element>(
+    pool: &impl Parallel,
     level: Level,
     rows: usize,
     inputs: usize,
@@ -148,7 +151,7 @@ fn dense<T: Element>(
     repeat_row(level, bias, y)?;
     let (x, w) = (MatRef::row_major(x, rows, inputs), MatRef::row_major(weight, inputs, outputs));
     let one = T::from(1);
-    gemm(level, one, x, w, one, MatMut::row_major(y, rows, outputs), scratch)?;
+    gemm_on(pool, level, one, x, w, one, MatMut::row_major(y, rows, outputs), scratch)?;
     Ok(())
 }
 

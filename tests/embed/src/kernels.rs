@@ -8,7 +8,7 @@ use core::hint::black_box;
 use rand_pcg::Pcg64;
 use slicewise::kernels::{
     self, Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Level, MatMut, MatRef, Optimizer,
-    Running, RunningMut, Saved, SavedMut, Step,
+    Parallel, Running, RunningMut, Saved, SavedMut, Step,
 };
 
 use crate::{hide, say};
@@ -27,6 +27,7 @@ pub fn run<T: Element>(level: Level) -> bool {
     let kernels: &[(&CStr, Check<T>)] = &[
         (c"reduce is wrong", reduce),
         (c"gemm is wrong", gemm),
+        (c"parallel is wrong", parallel),
         (c"rows is wrong", rows),
         (c"activation is wrong", activation),
         (c"maxout is wrong", maxout),
@@ -98,6 +99,31 @@ fn gemm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
     let b = MatRef::strided(b, k, n, rows, cols);
     let c_view = MatMut::strided(c, m, n, rows, cols);
     kernels::gemm(*level, T::from(1), a, b, black_box(T::default()), c_view, hide(&mut scratch)).is_ok()
+        && is_all(c.get(..ROWS * 5).unwrap_or_default(), COLS as u8)
+}
+
+/// Runs the second half first, as any pool may.
+struct Backwards;
+
+impl Parallel for Backwards {
+    fn threads(&self) -> usize {
+        black_box(3)
+    }
+
+    fn join(&self, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+        b();
+        a();
+    }
+}
+
+fn parallel<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [x, y, c, ..], .. } = operands;
+    let mut scratch = [T::default(); kernels::gemm_on_scratch_len(ROWS, 5, COLS, 3)];
+    let a = MatRef::strided(x, ROWS, COLS, black_box(COLS), black_box(1));
+    let b = MatRef::strided(y, COLS, 5, black_box(5), black_box(1));
+    let c_view = MatMut::strided(c, ROWS, 5, black_box(5), black_box(1));
+    let zero = black_box(T::default());
+    kernels::gemm_on(&Backwards, *level, T::from(1), a, b, zero, c_view, hide(&mut scratch)).is_ok()
         && is_all(c.get(..ROWS * 5).unwrap_or_default(), COLS as u8)
 }
 
