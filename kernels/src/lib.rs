@@ -70,7 +70,10 @@ pub use gemm::{MatMut, MatRef, gemm, gemm_scratch_len};
 pub use limit::multiply_adds;
 pub use maxout::{maxout, maxout_backward};
 pub use optimizer::{Optimizer, Step, UpdateNorms, optimizer_step};
-pub use parallel::{Parallel, Serial, gemm_on, gemm_on_scratch_len};
+pub use parallel::{
+    Parallel, Serial, activate_in_place_on, activate_on, activation_backward_in_place_on,
+    activation_backward_on, gemm_on, gemm_on_scratch_len, optimizer_step_on,
+};
 pub use random::{fill_dropout_mask, fill_normal, fill_uniform};
 pub use reduce::{
     argmax, dot, histogram, l2_penalty, max, mean, min, norm, sum, sum_abs, sum_of_squares, variance,

@@ -5,7 +5,7 @@ use super::forward::{pair, pair_mut};
 use super::place::{Place, span, span_mut};
 use crate::arena::{Arena, in_place, line};
 use crate::kernels::{
-    AffineGradient, Channels, Element, MatMut, MatRef, Parallel, Saved, activation_backward_in_place,
+    AffineGradient, Channels, Element, MatMut, MatRef, Parallel, Saved, activation_backward_in_place_on,
     batch_norm_backward_in_place, gemm_on, maxout_backward, multiply_in_place, sum_rows,
 };
 use crate::{Error, Layer};
@@ -86,7 +86,8 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
                     } else {
                         span(activations, place.activations, rows * width)?
                     };
-                    activation_backward_in_place(level, *activation, y, span_mut(dy, 0, rows * width)?)?;
+                    let dy = span_mut(dy, 0, rows * width)?;
+                    activation_backward_in_place_on(pool, level, *activation, y, dy)?;
                 }
                 Layer::Maxout { pieces } => {
                     let y = span(activations, place.activations, rows * out)?;

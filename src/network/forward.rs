@@ -6,8 +6,8 @@ use super::Network;
 use super::place::{Place, span, span_mut};
 use crate::arena::{Arena, in_place, line};
 use crate::kernels::{
-    Affine, Channels, Element, Level, MatMut, MatRef, Parallel, Running, RunningMut, SavedMut, activate,
-    activate_in_place, batch_norm_evaluate, batch_norm_evaluate_in_place, batch_norm_forward,
+    Affine, Channels, Element, Level, MatMut, MatRef, Parallel, Running, RunningMut, SavedMut,
+    activate_in_place_on, activate_on, batch_norm_evaluate, batch_norm_evaluate_in_place, batch_norm_forward,
     fill_dropout_mask, gemm_on, maxout, multiply, repeat_row,
 };
 use crate::{Error, Layer};
@@ -25,7 +25,7 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
             let at = place.input(batch);
             if in_place(layer, previous) {
                 if let Layer::Activation(activation) = layer {
-                    activate_in_place(level, *activation, span_mut(before, at, rows * width)?);
+                    activate_in_place_on(pool, level, *activation, span_mut(before, at, rows * width)?)?;
                 }
             } else {
                 let x = if index == 0 { inputs } else { span(before, at, rows * width)? };
@@ -60,7 +60,7 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
                             y,
                         )?;
                     }
-                    Layer::Activation(activation) => activate(level, *activation, x, y)?,
+                    Layer::Activation(activation) => activate_on(pool, level, *activation, x, y)?,
                     Layer::Maxout { pieces } => maxout(level, *pieces, out, x, y)?,
                     Layer::Dropout { probability } => {
                         let mask = span_mut(masks, place.masks, rows * out)?;
@@ -120,7 +120,7 @@ pub(super) fn forward_inference<'n, T: Element, P: Parallel>(
                 }
             }
             Layer::Activation(activation) => {
-                activate_in_place(level, *activation, span_mut(from, 0, rows * width)?);
+                activate_in_place_on(pool, level, *activation, span_mut(from, 0, rows * width)?)?;
             }
             Layer::Maxout { pieces } => {
                 maxout(level, *pieces, out, span(from, 0, rows * width)?, span_mut(to, 0, rows * out)?)?;

@@ -11,7 +11,7 @@ use crate::error::expect_len;
 use crate::init::{Init, initialise};
 use crate::kernels::{
     Element, Level, Optimizer, Parallel, Serial, ShapeError, Step, cross_entropy, cross_entropy_loss,
-    optimizer_step, softmax,
+    optimizer_step_on, softmax,
 };
 use crate::layer::width_of;
 use crate::{Error, Layer};
@@ -378,7 +378,8 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
                 {
                     *weight_decay = 0.0;
                 }
-                let measured = optimizer_step(
+                let measured = optimizer_step_on(
+                    &self.pool,
                     self.level,
                     &step,
                     span_mut(self.arena.parameters, at, len)?,

@@ -4,9 +4,15 @@
 //! would; sums are added in an order that the lengths alone fix. So a band's bits depend neither on how many there are nor on which is
 //! done first.
 
+mod activation;
 mod gemm;
+mod optimizer;
 
+pub use activation::{
+    activate_in_place_on, activate_on, activation_backward_in_place_on, activation_backward_on,
+};
 pub use gemm::{gemm_on, gemm_on_scratch_len};
+pub use optimizer::optimizer_step_on;
 
 use crate::ShapeError;
 
@@ -155,6 +161,11 @@ fn bands(len: usize, unit: usize, most: usize) -> (usize, usize) {
 }
 
 /// The first `n` elements and the others.
+fn cut<T>(x: &[T], n: usize) -> (&[T], &[T]) {
+    x.split_at_checked(n).unwrap_or((x, &[]))
+}
+
+/// As [`cut`], to write.
 fn cut_mut<T>(x: &mut [T], n: usize) -> (&mut [T], &mut [T]) {
     let n = n.min(x.len());
     x.split_at_mut_checked(n).unwrap_or_default()
