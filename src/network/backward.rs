@@ -6,7 +6,7 @@ use super::place::{Place, span, span_mut};
 use crate::arena::{Arena, in_place, line};
 use crate::kernels::{
     AffineGradient, Channels, Element, MatMut, MatRef, Parallel, Saved, activation_backward_in_place_on,
-    batch_norm_backward_in_place, gemm_on, maxout_backward, multiply_in_place, sum_rows,
+    batch_norm_backward_in_place_on, gemm_on, maxout_backward, multiply_in_place, sum_rows,
 };
 use crate::{Error, Layer};
 
@@ -70,7 +70,8 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
                     let gamma = span(parameters, place.parameters, width)?;
                     let (mean, inv_std) = pair(saved, place.saved, width)?;
                     let (dgamma, dbeta) = pair_mut(gradients, place.parameters, width)?;
-                    batch_norm_backward_in_place(
+                    batch_norm_backward_in_place_on(
+                        pool,
                         level,
                         Channels::last(rows, width),
                         x,

@@ -7,8 +7,8 @@ use super::place::{Place, span, span_mut};
 use crate::arena::{Arena, in_place, line};
 use crate::kernels::{
     Affine, Channels, Element, Level, MatMut, MatRef, Parallel, Running, RunningMut, SavedMut,
-    activate_in_place_on, activate_on, batch_norm_evaluate, batch_norm_evaluate_in_place, batch_norm_forward,
-    fill_dropout_mask, gemm_on, maxout, multiply, repeat_row,
+    activate_in_place_on, activate_on, batch_norm_evaluate, batch_norm_evaluate_in_place,
+    batch_norm_forward_on, fill_dropout_mask, gemm_on, maxout, multiply, repeat_row,
 };
 use crate::{Error, Layer};
 
@@ -48,7 +48,8 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
                         let parameters = pair(parameters, place.parameters, width)?;
                         let (mean, variance) = pair_mut(running, place.running, width)?;
                         let (saved_mean, inv_std) = pair_mut(saved, place.saved, width)?;
-                        batch_norm_forward(
+                        batch_norm_forward_on(
+                            pool,
                             level,
                             config,
                             self.steps,

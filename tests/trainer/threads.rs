@@ -19,7 +19,7 @@ const NET: &[Layer] = &[
     Layer::elu(1.0),
     Layer::dense(300, 7),
 ];
-const BATCH: usize = 150;
+const BATCH: usize = 300;
 
 /// Threads of the standard library, or none and `b` before `a`.
 #[derive(Clone, Copy)]
@@ -54,7 +54,7 @@ fn data(rows: usize) -> (Vec<f32>, Vec<u32>) {
 
 /// The bits of all that a few steps, an evaluation and a prediction leave.
 fn run<P: Parallel>(level: Level, pool: P) -> Vec<u64> {
-    let (inputs, labels) = data(400);
+    let (inputs, labels) = data(700);
     // Not zeros: what lay there must not matter.
     let mut arena = vec![f32::NAN; arena_len_on(NET, BATCH, pool.threads())];
     let mut net = Network::bind_on(NET, BATCH, level, pool, &mut arena).unwrap();
@@ -74,7 +74,7 @@ fn run<P: Parallel>(level: Level, pool: P) -> Vec<u64> {
     }
     let evaluation = net.evaluate(&inputs, &labels).unwrap();
     bits.extend([evaluation.loss.to_bits(), evaluation.correct as u64]);
-    let mut probabilities = vec![0.0; 400 * 7];
+    let mut probabilities = vec![0.0; 700 * 7];
     net.predict(&inputs, &mut probabilities).unwrap();
     bits.extend(probabilities.iter().map(|x| u64::from(x.to_bits())));
     bits
@@ -102,6 +102,6 @@ fn an_arena_for_too_few_threads_is_refused() {
     let mut arena = vec![0.0f32; inference_arena_len_on(NET, BATCH, 3)];
     let mut net = Network::bind_inference_on(NET, BATCH, Level::detect(), pool, &mut arena).unwrap();
     assert_eq!(net.pool().threads(), 3);
-    let (inputs, labels) = data(400);
+    let (inputs, labels) = data(700);
     assert!((net.evaluate(&inputs, &labels).unwrap().loss - 7f64.ln()).abs() < 1e-6);
 }

@@ -123,7 +123,8 @@ fn parallel<T: Element>(operands: &mut Operands<'_, T>) -> bool {
     let b = MatRef::strided(y, COLS, 5, black_box(5), black_box(1));
     let c_view = MatMut::strided(c, ROWS, 5, black_box(5), black_box(1));
     let zero = black_box(T::default());
-    let product = kernels::gemm_on(&Backwards, *level, T::from(1), a, b, zero, c_view, hide(&mut scratch)).is_ok()
+    let product = kernels::gemm_on(&Backwards, *level, T::from(1), a, b, zero, c_view, hide(&mut scratch))
+        .is_ok()
         && is_all(c.get(..ROWS * 5).unwrap_or_default(), COLS as u8);
     // dy = 1, and a weight of 1 takes a step of 1.
     let (relu, pool) = (black_box(Activation::Relu), &Backwards);
@@ -134,7 +135,8 @@ fn parallel<T: Element>(operands: &mut Operands<'_, T>) -> bool {
         && is_all(y, 1)
         && kernels::activation_backward_on(pool, *level, relu, x, y, c).is_ok()
         && is_all(c, 1);
-    let update = kernels::optimizer_step_on(pool, *level, &step, c, y, &mut [], &mut []).is_ok() && is_all(c, 0);
+    let update =
+        kernels::optimizer_step_on(pool, *level, &step, c, y, &mut [], &mut []).is_ok() && is_all(c, 0);
     product && activation && update
 }
 
