@@ -4,8 +4,11 @@
 //! takes the [`Level`] to run on, checks every length before it writes anything, and returns a [`ShapeError`] that names the
 //! argument where one does not fit. What it needs beside its operands the caller lends it.
 //!
-//! A result depends on the inputs alone: not on where a slice starts, on how many other rows there are, or on which of the levels
-//! with fused multiply-add ran.
+//! Threads are the caller's too: functions that end in `_on` divide their work over a pool, which is anything that can run two closures
+//! ([`Parallel`]).
+//!
+//! A result depends on the inputs alone: not on the threads, on where a slice starts, on how many other rows there are, or on
+//! which of the levels with fused multiply-add ran.
 //!
 //! ```
 //! use slicewise_kernels::{Activation, Level, MatMut, MatRef, activate_in_place, gemm, gemm_scratch_len, repeat_row};
@@ -26,6 +29,7 @@
 //! Kernels are generic over [`Element`] (`f32`, `f64`), and so are compiled with the crate that calls them: give it
 //! `opt-level = 3` in debug builds too.
 //!
+//! With the feature `rayon`, `rayon::ThreadPool` is such a pool; it needs `std`.
 //! With the feature `reference`, the module `reference` has the naive `f64` oracle of every kernel, and what property tests of kernels need.
 #![no_std]
 

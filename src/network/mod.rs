@@ -24,8 +24,8 @@ pub use tensors::Role;
 /// A network in an arena. After [`bind`](Network::bind) nothing is allocated, and no call fails but for its own arguments.
 ///
 /// Every result is the same bits on every run: a row's prediction does not depend on the batch it is in, and a step's
-/// randomness (dropout) follows from the seed and the number of steps before it alone. So it does not on the threads of the
-/// pool `P`, where it is [bound on](Network::bind_on) one.
+/// randomness (dropout) follows from the seed and the number of steps before it alone. So are they on any
+/// number of threads: `P` is the pool that it is [bound on](Network::bind_on).
 pub struct Network<'a, T, P = Serial> {
     layers: &'a [Layer],
     batch: usize,

@@ -19,6 +19,15 @@ fn pieces(len: usize, pool: &impl Parallel) -> (usize, usize) {
 
 /// [`activate`] over a pool, to the same bits. Below 131,072 elements it stays on one thread.
 ///
+/// ```
+/// use slicewise_kernels::{Activation, Level, Serial, activate_on};
+///
+/// let mut y = [0.0f32; 3];
+/// activate_on(&Serial, Level::detect(), Activation::Relu, &[-2.0, 0.0, 3.0], &mut y)?;
+/// assert_eq!(y, [0.0, 0.0, 3.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
 /// # Errors
 /// As [`activate`].
 pub fn activate_on<T: Element, P: Parallel>(
@@ -80,6 +89,15 @@ pub fn activation_backward_on<T: Element, P: Parallel>(
 }
 
 /// [`activation_backward_in_place`] over a pool, to the same bits. Below 131,072 elements it stays on one thread.
+///
+/// ```
+/// use slicewise_kernels::{Activation, Level, Serial, activation_backward_in_place_on};
+///
+/// let (y, mut dy) = ([0.0f32, 3.0], [5.0, 5.0]);
+/// activation_backward_in_place_on(&Serial, Level::detect(), Activation::Relu, &y, &mut dy)?;
+/// assert_eq!(dy, [0.0, 5.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
 ///
 /// # Errors
 /// As [`activation_backward_in_place`].

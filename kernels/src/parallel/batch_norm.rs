@@ -32,6 +32,20 @@ fn pieces<T: Element>(pool: &impl Parallel, channels: Channels) -> usize {
 /// [`batch_norm_forward`] over a pool, to the same bits, of rows of features that are not few. Below 131,072 values it stays on
 /// one thread, as with other layouts.
 ///
+/// ```
+/// use slicewise_kernels::{Affine, BatchNorm, Channels, Level, RunningMut, SavedMut, Serial, batch_norm_forward_on};
+///
+/// let (x, mut y) = ([1.0f32, 10.0, 3.0, 30.0], [0.0; 4]); // 2 rows of 2 features
+/// let [mut mean, mut variance, mut batch_mean, mut inv_std] = [[0.0; 2]; 4];
+/// let affine = Affine { gamma: &[1.0, 2.0], beta: &[0.0, 0.5] };
+/// let running = RunningMut { mean: &mut mean, variance: &mut variance };
+/// let saved = SavedMut { mean: &mut batch_mean, inv_std: &mut inv_std };
+/// let (level, shape) = (Level::detect(), Channels::last(2, 2));
+/// batch_norm_forward_on(&Serial, level, &BatchNorm::CS231N, 0, shape, &x, affine, running, saved, &mut y)?;
+/// assert_eq!(batch_mean, [2.0, 20.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
 /// # Errors
 /// As [`batch_norm_forward`].
 pub fn batch_norm_forward_on<T: Element, P: Parallel>(

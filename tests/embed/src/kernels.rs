@@ -8,10 +8,10 @@ use core::hint::black_box;
 use rand_pcg::Pcg64;
 use slicewise::kernels::{
     self, Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Level, MatMut, MatRef, Optimizer,
-    Parallel, Running, RunningMut, Saved, SavedMut, Step,
+    Running, RunningMut, Saved, SavedMut, Step,
 };
 
-use crate::{hide, say};
+use crate::{Backwards, hide, say};
 
 /// Rows and columns of the operands, and their elements.
 const ROWS: usize = 10;
@@ -102,20 +102,6 @@ fn gemm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
         && is_all(c.get(..ROWS * 5).unwrap_or_default(), COLS as u8)
 }
 
-/// Runs the second half first, as any pool may.
-struct Backwards;
-
-impl Parallel for Backwards {
-    fn threads(&self) -> usize {
-        black_box(3)
-    }
-
-    fn join(&self, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
-        b();
-        a();
-    }
-}
-
 fn parallel<T: Element>(operands: &mut Operands<'_, T>) -> bool {
     let Operands { level, long: [x, y, c, ..], .. } = operands;
     let mut scratch = [T::default(); kernels::gemm_on_scratch_len(ROWS, 5, COLS, 3)];
@@ -190,7 +176,7 @@ fn batch_norm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
     kernels::batch_norm_forward(*level, &config, 0, channels, x, affine, running, saved, y).is_ok()
         && is_all(y, 1)
         && {
-            let (dgamma, dbeta) = (mean, variance);
+            let (dgamma, dbeta) = (&mut **mean, &mut **variance);
             let saved = Saved { mean: saved_mean, inv_std };
             let gradient = AffineGradient { gamma: dgamma, beta: dbeta };
             kernels::batch_norm_backward(*level, channels, x, gamma, saved, dy, dx, gradient).is_ok()
@@ -200,6 +186,27 @@ fn batch_norm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
                         .is_ok()
                 }
                 && is_all(dbeta, ROWS as u8)
+        }
+        && {
+            let (affine, pool) = (Affine { gamma, beta }, &Backwards);
+            let running = RunningMut { mean, variance };
+            let saved = SavedMut { mean: saved_mean, inv_std };
+            kernels::batch_norm_forward_on(pool, *level, &config, 0, channels, x, affine, running, saved, y)
+                .is_ok()
+                && is_all(y, 1)
+        }
+        && {
+            let (pool, saved) = (&Backwards, Saved { mean: saved_mean, inv_std });
+            let gradient = AffineGradient { gamma: mean, beta: variance };
+            kernels::batch_norm_backward_on(pool, *level, channels, x, gamma, saved, y, dx, gradient).is_ok()
+                && {
+                    let gradient = AffineGradient { gamma: mean, beta: variance };
+                    kernels::batch_norm_backward_in_place_on(
+                        pool, *level, channels, x, gamma, saved, y, gradient,
+                    )
+                    .is_ok()
+                }
+                && is_all(variance, ROWS as u8)
         }
 }
 
