@@ -2,12 +2,13 @@
 //!
 //! `cargo bench -p slicewise-benches --bench gemm` prints, first, a table measured in turn (GFLOP/s, medians; pin it to a
 //! core with `taskset -c 1`), then criterion's own figures; `-- --table` only the table, `-- --table --markdown` the table as a
-//! record of this machine (`benches/record`), `-- 64x` only shapes with that in their names.
+//! record of this machine (`benches/record`), `-- --threads=2` only products on one thread beside those on so many, `-- 64x`
+//! only shapes with that in their names.
 #![allow(unsafe_code, reason = "the peer's interface takes pointers")]
 
 use core::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput};
-use slicewise::kernels::{MatMut, MatRef, gemm, gemm_scratch_len};
+use slicewise::kernels::{MatMut, MatRef, Parallel, gemm, gemm_on, gemm_on_scratch_len, gemm_scratch_len};
 use slicewise::{Element, Level};
 use slicewise_benches::{Contestant, cpu, in_turn, peak, today};
 
@@ -76,6 +77,16 @@ impl<T: Element> Operands<T> {
         let b = if b_t { MatRef::row_major(&self.b, n, k).t() } else { MatRef::row_major(&self.b, k, n) };
         let c = MatMut::row_major(&mut self.c, m, n);
         gemm(level, T::from(1), a, b, T::default(), c, &mut self.scratch).expect("shapes fit");
+    }
+
+    /// On the threads of a pool, with scratch of its own.
+    fn slicewise_on(&mut self, pool: &impl Parallel, level: Level) {
+        let (m, k, n, a_t, b_t) = self.shape;
+        self.scratch.resize(gemm_on_scratch_len(m, n, k, pool.threads()), T::default());
+        let a = if a_t { MatRef::row_major(&self.a, k, m).t() } else { MatRef::row_major(&self.a, m, k) };
+        let b = if b_t { MatRef::row_major(&self.b, n, k).t() } else { MatRef::row_major(&self.b, k, n) };
+        let c = MatMut::row_major(&mut self.c, m, n);
+        gemm_on(pool, level, T::from(1), a, b, T::default(), c, &mut self.scratch).expect("shapes fit");
     }
 
     fn flops(&self) -> f64 {
@@ -238,6 +249,27 @@ fn rates<T: Peer>(best: Level, shape: Shape) -> (Vec<f64>, f64) {
     (seconds.into_iter().map(|seconds| flops / seconds / 1e9).collect(), top)
 }
 
+/// One thread beside several: what a second one brings, and that small products lose nothing.
+fn threads_table<T: Element>(dtype: &str, threads: usize, wanted: &[String]) {
+    let (level, pool) = (Level::detect(), rayon::ThreadPoolBuilder::new().num_threads(threads).build());
+    let pool = pool.expect("threads");
+    println!(
+        "{dtype}, us at level {}\n{:>18}  {:>10}  {threads:>10}  speed-up",
+        level.name(),
+        "m x k x n",
+        1
+    );
+    for shape in SHAPES.iter().filter(|shape| wanted.iter().all(|word| name(**shape).contains(word))) {
+        let (mut one, mut several) = (Operands::<T>::new(*shape), Operands::<T>::new(*shape));
+        let seconds = pool.install(|| {
+            let mut calls = (|| one.slicewise(level), || several.slicewise_on(&pool, level));
+            in_turn(21, Duration::from_millis(8), &mut [("1", &mut calls.0), ("several", &mut calls.1)])
+        });
+        let [one, several] = [seconds[0], seconds[1]].map(|seconds| seconds * 1e6);
+        println!("{:>18}  {one:>10.2}  {several:>10.2}  {:.2}", name(*shape), one / several);
+    }
+}
+
 fn criterion_group<T: Peer>(criterion: &mut Criterion, dtype: &str) {
     let mut group = criterion.benchmark_group(format!("gemm {dtype}"));
     group.sample_size(20).measurement_time(Duration::from_secs(1)).warm_up_time(Duration::from_millis(300));
@@ -258,6 +290,11 @@ fn criterion_group<T: Peer>(criterion: &mut Criterion, dtype: &str) {
 
 fn main() {
     let (flags, words): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
+    if let Some(threads) = flags.iter().find_map(|flag| flag.strip_prefix("--threads=")) {
+        let threads = threads.parse().expect("a number of threads");
+        threads_table::<f32>("f32", threads, &words);
+        return threads_table::<f64>("f64", threads, &words);
+    }
     let form = if flags.iter().any(|flag| flag == "--markdown") { Form::Markdown } else { Form::Plain };
     heading(form);
     table::<f32>(form, "f32", &words);

@@ -8,7 +8,7 @@
 //! Every tensor starts a multiple of a cache line after the arena's start. The two buffers hold what flows between layers
 //! in an evaluation, and the gradients that flow back in training.
 
-use crate::kernels::{Element, ShapeError, gemm_scratch_len};
+use crate::kernels::{Element, ShapeError, gemm_on_scratch_len};
 use crate::layer::width_of;
 use crate::{Error, Layer};
 
@@ -29,9 +29,23 @@ const LINE: usize = 16;
 /// ```
 #[must_use]
 pub const fn arena_len(net: &[Layer], batch: usize) -> usize {
-    let sizes = Sizes::of(net, batch);
+    arena_len_on(net, batch, 1)
+}
+
+/// As [`arena_len`], for a network on a pool of `threads` threads: each needs scratch of its own.
+///
+/// ```
+/// use slicewise::{Layer, arena_len, arena_len_on};
+///
+/// const NET: &[Layer] = &[Layer::dense(784, 500), Layer::relu(), Layer::dense(500, 10)];
+/// assert_eq!(arena_len_on(NET, 128, 1), arena_len(NET, 128));
+/// assert!(arena_len_on(NET, 128, 2) > arena_len(NET, 128));
+/// ```
+#[must_use]
+pub const fn arena_len_on(net: &[Layer], batch: usize, threads: usize) -> usize {
+    let sizes = Sizes::of(net, batch, threads);
     let training = add(add(mul(sizes.parameters, 3), NORMS * net.len()), add(sizes.saved, sizes.activations));
-    add(inference_arena_len(net, batch), add(training, sizes.masks))
+    add(inference_arena_len_on(net, batch, threads), add(training, sizes.masks))
 }
 
 /// Elements of an arena to run `net` on batches of up to `batch` rows, without training it.
@@ -44,7 +58,13 @@ pub const fn arena_len(net: &[Layer], batch: usize) -> usize {
 /// ```
 #[must_use]
 pub const fn inference_arena_len(net: &[Layer], batch: usize) -> usize {
-    let sizes = Sizes::of(net, batch);
+    inference_arena_len_on(net, batch, 1)
+}
+
+/// As [`inference_arena_len`], for a network on a pool of `threads` threads.
+#[must_use]
+pub const fn inference_arena_len_on(net: &[Layer], batch: usize, threads: usize) -> usize {
+    let sizes = Sizes::of(net, batch, threads);
     add(add(sizes.parameters, sizes.running), add(mul(sizes.buffer, 2), sizes.scratch))
 }
 
@@ -77,6 +97,7 @@ impl Sizes {
         previous: Option<&Layer>,
         width: usize,
         batch: usize,
+        threads: usize,
     ) -> Self {
         let out = layer.width_out(width);
         let values = line(mul(batch, out));
@@ -94,9 +115,9 @@ impl Sizes {
             Layer::Dense { inputs, outputs } => {
                 sizes.parameters = add(line(mul(*inputs, *outputs)), line(*outputs));
                 // Forward, the gradient of W, and that of X.
-                let forward = gemm_scratch_len(batch, *outputs, *inputs);
-                let weight = gemm_scratch_len(*inputs, *outputs, batch);
-                let input = gemm_scratch_len(batch, *inputs, *outputs);
+                let forward = gemm_on_scratch_len(batch, *outputs, *inputs, threads);
+                let weight = gemm_on_scratch_len(*inputs, *outputs, batch, threads);
+                let input = gemm_on_scratch_len(batch, *inputs, *outputs, threads);
                 sizes.scratch = max(forward, max(weight, input));
             }
             Layer::BatchNorm { features, .. } => {
@@ -110,12 +131,12 @@ impl Sizes {
     }
 
     /// The whole network's: sums, and the largest buffer and scratch.
-    pub(crate) const fn of(net: &[Layer], batch: usize) -> Self {
+    pub(crate) const fn of(net: &[Layer], batch: usize, threads: usize) -> Self {
         let mut total =
             Self { parameters: 0, running: 0, saved: 0, activations: 0, masks: 0, buffer: 0, scratch: 0 };
         let (mut rest, mut previous, mut width) = (net, None, width_of(net));
         while let [layer, further @ ..] = rest {
-            let sizes = Self::of_layer(layer, previous, width, batch);
+            let sizes = Self::of_layer(layer, previous, width, batch, threads);
             total = Self {
                 parameters: add(total.parameters, sizes.parameters),
                 running: add(total.running, sizes.running),
@@ -169,15 +190,20 @@ impl<'a, T: Element> Arena<'a, T> {
     pub(crate) fn carve(
         net: &[Layer],
         batch: usize,
+        threads: usize,
         training: bool,
         arena: &'a mut [T],
     ) -> Result<Self, Error> {
-        let needed = if training { arena_len(net, batch) } else { inference_arena_len(net, batch) };
+        let needed = if training {
+            arena_len_on(net, batch, threads)
+        } else {
+            inference_arena_len_on(net, batch, threads)
+        };
         if arena.len() < needed || needed == usize::MAX {
             let actual = arena.len();
             return Err(ShapeError { argument: "arena", expected: needed, actual }.into());
         }
-        let sizes = Sizes::of(net, batch);
+        let sizes = Sizes::of(net, batch, threads);
         let mut rest = arena;
         let mut take = |n: usize| -> &'a mut [T] {
             let (taken, further) = core::mem::take(&mut rest).split_at_mut_checked(n).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use rand_core::Rng;
 
-use crate::kernels::{Activation, Element, RunningVariance, ValueError, fill_normal, fill_uniform};
+use crate::kernels::{Activation, Element, Parallel, RunningVariance, ValueError, fill_normal, fill_uniform};
 use crate::network::{Network, Role};
 use crate::{Error, Layer};
 
@@ -64,7 +64,7 @@ impl Init {
 
 /// Draws every layer's parameters in order from one generator.
 pub(crate) fn initialise<T: Element>(
-    network: &mut Network<'_, T>,
+    network: &mut Network<'_, T, impl Parallel>,
     init: Init,
     rng: &mut impl Rng,
 ) -> Result<(), Error> {

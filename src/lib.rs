@@ -49,9 +49,11 @@ pub mod theory;
 
 pub use slicewise_kernels as kernels;
 
-pub use arena::{arena_len, inference_arena_len};
+pub use arena::{arena_len, arena_len_on, inference_arena_len, inference_arena_len_on};
 pub use error::Error;
 pub use init::Init;
-pub use kernels::{Activation, BatchNorm, Element, Level, Momentum, Optimizer, RunningVariance};
+pub use kernels::{
+    Activation, BatchNorm, Element, Level, Momentum, Optimizer, Parallel, RunningVariance, Serial,
+};
 pub use layer::Layer;
 pub use network::{Evaluation, Network, Role, Saved, StepReport, Update, saved_len};

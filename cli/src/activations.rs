@@ -4,14 +4,14 @@ use crate::error::{Failure, Outcome};
 use crate::events::{Activations, Histogram};
 use slicewise::kernels::{histogram, max, min};
 use slicewise::monitor::statistics;
-use slicewise::{Activation, Layer, Network};
+use slicewise::{Activation, Layer, Network, Parallel};
 
 /// Bins of a histogram.
 const BINS: usize = 32;
 
 /// The outputs of each nonlinearity for the first `rows` rows of the last step, which the arena still holds. A layer whose
 /// outputs are not finite is left out.
-pub(crate) fn measure(net: &Network<'_, f32>, rows: usize) -> Outcome<Vec<Activations>> {
+pub(crate) fn measure(net: &Network<'_, f32, impl Parallel>, rows: usize) -> Outcome<Vec<Activations>> {
     let mut width = net.features();
     let mut measured = Vec::new();
     for (index, layer) in net.layers().iter().enumerate() {
@@ -49,7 +49,7 @@ pub(crate) fn measure(net: &Network<'_, f32>, rows: usize) -> Outcome<Vec<Activa
 }
 
 /// The function's own bounds, so that epochs can be compared; what came where it has none.
-fn range(net: &Network<'_, f32>, activation: Activation, outputs: &[f32]) -> (f64, f64) {
+fn range(net: &Network<'_, f32, impl Parallel>, activation: Activation, outputs: &[f32]) -> (f64, f64) {
     match activation {
         Activation::Tanh => (-1.0, 1.0),
         Activation::Sigmoid => (0.0, 1.0),

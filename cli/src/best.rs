@@ -3,7 +3,7 @@
 use crate::metrics::Epoch;
 use crate::model::BestEpoch;
 use crate::network::Snapshot;
-use slicewise::Network;
+use slicewise::{Network, Parallel};
 
 /// The best epoch so far, by validation accuracy, and by validation loss where that is the same.
 #[derive(Debug, Clone, Default)]
@@ -14,14 +14,14 @@ pub(crate) struct Best {
 
 impl Best {
     /// That of a run that goes on.
-    pub(crate) fn resumed(measured: BestEpoch, net: &Network<'_, f32>) -> Self {
+    pub(crate) fn resumed(measured: BestEpoch, net: &Network<'_, f32, impl Parallel>) -> Self {
         let mut best = Self { measured: Some(measured), weights: Snapshot::default() };
         best.weights.take(net);
         best
     }
 
     /// Keeps the weights of an epoch that is better than all before it.
-    pub(crate) fn offer(&mut self, epoch: &Epoch, net: &Network<'_, f32>) {
+    pub(crate) fn offer(&mut self, epoch: &Epoch, net: &Network<'_, f32, impl Parallel>) {
         let loss = if epoch.val_loss.is_finite() { epoch.val_loss } else { f64::MAX };
         let new = BestEpoch { epoch: epoch.epoch, val_acc: epoch.val_acc, val_loss: loss };
         if self.measured.is_none_or(|best| is_better(&new, &best)) {

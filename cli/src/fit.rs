@@ -12,17 +12,18 @@ use crate::live::Live;
 use crate::metrics::Epoch;
 use crate::network;
 use crate::options::{self, Options};
+use crate::pool::Net;
 use crate::{activations, allocations};
 use slicewise::batches::{gather, shuffle};
 use slicewise::schedule::{Schedule, warm_up};
 use slicewise::search::EXPLODED;
-use slicewise::{Error, Evaluation, Level, Network, StepReport, Update};
+use slicewise::{Error, Evaluation, Level, StepReport, Update};
 use std::sync::Arc;
 use std::time::Instant;
 
 /// A network in training.
 pub(crate) struct Fit<'a> {
-    pub(crate) net: Network<'a, f32>,
+    pub(crate) net: Net<'a>,
     pub(crate) evaluator: Evaluator<'a>,
     options: &'a Options,
     pub(crate) preprocess: &'a Preprocess,
@@ -104,7 +105,7 @@ impl Sums {
 
 impl<'a> Fit<'a> {
     pub(crate) fn new(
-        net: Network<'a, f32>,
+        net: Net<'a>,
         evaluator: Evaluator<'a>,
         options: &'a Options,
         splits: &Splits,
@@ -117,7 +118,7 @@ impl<'a> Fit<'a> {
 
     /// On rows that are preprocessed already.
     pub(crate) fn on(
-        net: Network<'a, f32>,
+        net: Net<'a>,
         evaluator: Evaluator<'a>,
         options: &'a Options,
         parts: Parts,

@@ -24,6 +24,7 @@ mod model;
 mod network;
 mod options;
 mod pca;
+mod pool;
 mod report;
 mod run;
 mod search;

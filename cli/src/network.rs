@@ -4,7 +4,7 @@ use crate::error::{Failure, Outcome};
 use crate::model::{LayerSpec, Model, OPTIMIZER_STATE, tensor_name};
 use crate::options::{self, Norm, Options};
 use crate::tensors::{Tensor, Tensors, transpose};
-use slicewise::{Activation, BatchNorm, Init, Layer, Level, Momentum, Network, Optimizer, Role};
+use slicewise::{Activation, BatchNorm, Init, Layer, Level, Momentum, Network, Optimizer, Parallel, Role};
 
 /// Pieces of a maxout unit.
 pub(crate) const PIECES: usize = 2;
@@ -158,7 +158,7 @@ pub(crate) fn matrices(layers: &[Layer]) -> Vec<String> {
 }
 
 /// `||update|| / ||weights||` of each tensor in the last step; those that were 0 before it have none.
-pub(crate) fn update_ratios(net: &Network<'_, f32>) -> Vec<(String, f64)> {
+pub(crate) fn update_ratios(net: &Network<'_, f32, impl Parallel>) -> Vec<(String, f64)> {
     places(net.layers())
         .filter_map(|(index, _, role, name)| Some((name, net.update_ratio(index, role)?)))
         .filter(|(_, ratio)| ratio.is_finite())
@@ -166,7 +166,7 @@ pub(crate) fn update_ratios(net: &Network<'_, f32>) -> Vec<(String, f64)> {
 }
 
 /// The network's tensors as a model file holds them.
-pub(crate) fn export(net: &Network<'_, f32>) -> Tensors {
+pub(crate) fn export(net: &Network<'_, f32, impl Parallel>) -> Tensors {
     places(net.layers())
         .filter_map(|(index, layer, role, name)| Some((name, tensor(layer, role, net.tensor(index, role)?))))
         .collect()
@@ -186,7 +186,7 @@ pub(crate) struct Snapshot(Vec<(usize, Role, Vec<f32>)>);
 
 impl Snapshot {
     /// Those of a network, in the memory of the last ones.
-    pub(crate) fn take(&mut self, net: &Network<'_, f32>) {
+    pub(crate) fn take(&mut self, net: &Network<'_, f32, impl Parallel>) {
         let mut room = std::mem::take(&mut self.0).into_iter().map(|(.., values)| values);
         let tensors = places(net.layers())
             .filter_map(|(index, _, role, _)| Some((index, role, net.tensor(index, role)?)));
@@ -200,7 +200,7 @@ impl Snapshot {
     }
 
     /// Sets those of a network with the same layers.
-    pub(crate) fn restore(&self, net: &mut Network<'_, f32>) {
+    pub(crate) fn restore(&self, net: &mut Network<'_, f32, impl Parallel>) {
         for (index, role, values) in &self.0 {
             if let Some(to) = net.tensor_mut(*index, *role) {
                 to.copy_from_slice(values);
@@ -218,19 +218,19 @@ impl Snapshot {
 }
 
 /// The update rule's memory.
-pub(crate) fn export_state(net: &Network<'_, f32>, options: &Options) -> Tensor {
+pub(crate) fn export_state(net: &Network<'_, f32, impl Parallel>, options: &Options) -> Tensor {
     let slots = optimizer(options).state_slots();
     let state = net.optimizer_state();
     Tensor::vector(&state.into_iter().take(slots).flatten().copied().collect::<Vec<_>>())
 }
 
 /// Sets the tensors of a network with the model's layers.
-pub(crate) fn import(model: &Model, net: &mut Network<'_, f32>) {
+pub(crate) fn import(model: &Model, net: &mut Network<'_, f32, impl Parallel>) {
     import_prefixed(model, "", net);
 }
 
 /// As [`import`], from the tensors whose names begin with `prefix`.
-pub(crate) fn import_prefixed(model: &Model, prefix: &str, net: &mut Network<'_, f32>) {
+pub(crate) fn import_prefixed(model: &Model, prefix: &str, net: &mut Network<'_, f32, impl Parallel>) {
     let layers = net.layers();
     for (index, layer, role, name) in places(layers) {
         let Some(to) = net.tensor_mut(index, role) else { continue };
@@ -246,7 +246,11 @@ pub(crate) fn import_prefixed(model: &Model, prefix: &str, net: &mut Network<'_,
 }
 
 /// Sets the update rule's memory from a checkpoint.
-pub(crate) fn import_state(model: &Model, net: &mut Network<'_, f32>, options: &Options) -> Outcome<()> {
+pub(crate) fn import_state(
+    model: &Model,
+    net: &mut Network<'_, f32, impl Parallel>,
+    options: &Options,
+) -> Outcome<()> {
     let slots = optimizer(options).state_slots();
     let values = model.values(OPTIMIZER_STATE);
     let [first, second] = net.optimizer_state_mut();
@@ -261,7 +265,7 @@ pub(crate) fn import_state(model: &Model, net: &mut Network<'_, f32>, options: &
 }
 
 /// Sets the tensors of a network with the same layers.
-pub(crate) fn copy(from: &Network<'_, f32>, to: &mut Network<'_, f32>) {
+pub(crate) fn copy(from: &Network<'_, f32, impl Parallel>, to: &mut Network<'_, f32, impl Parallel>) {
     for (index, _, role, _) in places(from.layers()) {
         if let (Some(from), Some(to)) = (from.tensor(index, role), to.tensor_mut(index, role)) {
             to.copy_from_slice(from);

@@ -13,17 +13,23 @@ use crate::metrics::{Done, Epoch, Event, Start};
 use crate::model::{BEST, Model, Training};
 use crate::network::{self, Memory};
 use crate::options::{LevelChoice, Options, name_of};
+use crate::pool::{Net, Pool};
 use crate::report::{bytes, duration, thousands};
 use crate::run::Run;
 use crate::{interrupt, run};
 use rand_pcg::Pcg64;
-use slicewise::{Layer, Level, Network, arena_len};
+use slicewise::{Layer, Level, Network, Parallel, arena_len_on};
 use std::path::Path;
 use std::time::Instant;
 
 /// Trains a network, or goes on training one.
 pub(crate) fn train(arguments: &TrainArgs) -> Outcome<()> {
     interrupt::watch()?;
+    let pool = Pool::new(threads(arguments.machine.threads))?;
+    pool.run(|| train_on(&pool, arguments))
+}
+
+fn train_on(pool: &Pool, arguments: &TrainArgs) -> Outcome<()> {
     let console = Console::new(arguments.machine.json);
     let plan = match &arguments.resume {
         Some(directory) => Plan::resumed(arguments, directory, console)?,
@@ -39,10 +45,10 @@ pub(crate) fn train(arguments: &TrainArgs) -> Outcome<()> {
     if rows == 1 && network::normalises(&layers) {
         return Err(Failure::unusable("batch norm needs --batch 2 or more; or choose --norm none"));
     }
-    let len = arena_len(&layers, rows);
+    let len = arena_len_on(&layers, rows, pool.threads());
     let mut memory = Memory::new(len)?;
-    let evaluator = Evaluator { layers: &layers, level: *level, threads: threads(arguments.machine.threads) };
-    let net = bind(&layers, rows, *level, memory.slice(), options)?;
+    let evaluator = Evaluator { layers: &layers, level: *level, threads: pool.threads() };
+    let net = bind(&layers, rows, *level, pool, memory.slice(), options)?;
     let mut fit = Fit::new(net, evaluator, options, splits, &preprocess, rows)?;
     let mut epoch = 0;
     if let Some((model, training)) = checkpoint {
@@ -176,11 +182,12 @@ pub(crate) fn bind<'a>(
     layers: &'a [Layer],
     rows: usize,
     level: Level,
+    pool: &'a Pool,
     arena: &'a mut [f32],
     options: &Options,
-) -> Outcome<Network<'a, f32>> {
+) -> Outcome<Net<'a>> {
     let refused = |error| Failure::unusable(format!("this network cannot be: {error}"));
-    let mut net = Network::bind(layers, rows, level, arena).map_err(refused)?;
+    let mut net = Network::bind_on(layers, rows, level, pool, arena).map_err(refused)?;
     net.set_seed(options.seed);
     // The shuffles are drawn from (seed, epoch), and epochs begin at 1: stream 0 is free.
     net.initialise(network::init(options), &mut Pcg64::new(options.seed.into(), 0)).map_err(refused)?;

@@ -7,6 +7,7 @@ mod support;
 
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
 use support::{argument, events, failure, names, only};
 
 /// The promise of the default run: 0.97 in the mean over three seeds, none below 0.96, and no allocation in a step.
@@ -172,6 +173,30 @@ fn one_seed_gives_the_same_bytes_and_another_others() {
 }
 
 /// Every kind of network and every update rule trains, is saved and comes back.
+/// Layers wide enough to be divided: on any number of threads, and from one number to another, to the same bytes.
+#[test]
+fn threads_change_no_bytes_and_take_no_memory_in_steps() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |name: &str, threads: &str, epochs: &str| {
+        let out = directory.path().join(name);
+        let line =
+            ["train", "--hidden", "1024,512", "--batch", "64", "--epochs", epochs, "--threads", threads];
+        let events = events(&[&line[..], &["--out", &argument(&out)]].concat());
+        assert_eq!(only(&events, "done")[0]["heap_allocations_in_steps"], 0);
+        out
+    };
+    let bytes = |run: &Path| {
+        ["model.safetensors", "checkpoint.safetensors"].map(|name| fs::read(run.join(name)).unwrap())
+    };
+    let one = run("one", "1", "2");
+    for threads in ["2", "3", "7"] {
+        assert!(bytes(&run(threads, threads, "2")) == bytes(&one), "{threads} threads");
+    }
+    let half = run("half", "3", "1");
+    events(&["train", "--resume", &argument(&half), "--epochs", "2", "--threads", "2"]);
+    assert!(bytes(&half) == bytes(&one), "resumed");
+}
+
 #[test]
 fn every_choice_works() {
     let directory = tempfile::tempdir().unwrap();

@@ -148,7 +148,7 @@ impl Activation {
     }
 
     /// Whether the output tells the derivative: an error where it does not, with a negative `slope` or `alpha`.
-    fn expect_derivative_from_output(self) -> Result<(), ShapeError> {
+    pub(crate) fn expect_derivative_from_output(self) -> Result<(), ShapeError> {
         match self {
             Self::LeakyRelu { slope } => expect_len("negative slope", 0, usize::from(slope < 0.0)),
             Self::Elu { alpha } => expect_len("negative alpha", 0, usize::from(alpha < 0.0)),

@@ -15,8 +15,12 @@ use crate::simd::dispatch;
 use crate::{Channels, Element, Level, ShapeError};
 
 mod kernel;
+mod parts;
 
-use kernel::{Batch, backward_kernel, evaluate_kernel, fold_kernel, forward_kernel};
+pub(crate) use kernel::Batch;
+pub(crate) use parts::{column_gradients, column_statistics, map_gradients, map_normalised};
+
+use kernel::{backward_kernel, evaluate_kernel, fold_kernel, forward_kernel};
 
 /// How running statistics are kept, and what is added to a variance before its square root.
 ///
@@ -185,14 +189,7 @@ pub fn batch_norm_forward<T: Element>(
     saved: SavedMut<'_, T>,
     y: &mut [T],
 ) -> Result<(), ShapeError> {
-    let per_channel = two_or_more(channels)?;
-    expect_len("x", channels.len(), x.len())?;
-    expect_affine(channels, affine)?;
-    expect_len("running.mean", channels.channels(), running.mean.len())?;
-    expect_len("running.variance", channels.channels(), running.variance.len())?;
-    expect_len("saved.mean", channels.channels(), saved.mean.len())?;
-    expect_len("saved.inv_std", channels.channels(), saved.inv_std.len())?;
-    expect_len("y", channels.len(), y.len())?;
+    let per_channel = expect_forward(channels, x, affine, &running, &saved, y)?;
     let batch = Batch::new(config, config.momentum.weight(batches_seen), per_channel);
     dispatch!(level, simd => forward_kernel(simd, &batch, channels, x, affine, running, saved, y));
     Ok(())
@@ -360,6 +357,26 @@ fn two_or_more(channels: Channels) -> Result<f64, ShapeError> {
     Ok(n as f64)
 }
 
+/// The number of values in each channel, where all lengths fit.
+pub(crate) fn expect_forward<T>(
+    channels: Channels,
+    x: &[T],
+    affine: Affine<'_, T>,
+    running: &RunningMut<'_, T>,
+    saved: &SavedMut<'_, T>,
+    y: &[T],
+) -> Result<f64, ShapeError> {
+    let per_channel = two_or_more(channels)?;
+    expect_len("x", channels.len(), x.len())?;
+    expect_affine(channels, affine)?;
+    expect_len("running.mean", channels.channels(), running.mean.len())?;
+    expect_len("running.variance", channels.channels(), running.variance.len())?;
+    expect_len("saved.mean", channels.channels(), saved.mean.len())?;
+    expect_len("saved.inv_std", channels.channels(), saved.inv_std.len())?;
+    expect_len("y", channels.len(), y.len())?;
+    Ok(per_channel)
+}
+
 fn expect_affine<T>(channels: Channels, affine: Affine<'_, T>) -> Result<(), ShapeError> {
     expect_len("affine.gamma", channels.channels(), affine.gamma.len())?;
     expect_len("affine.beta", channels.channels(), affine.beta.len())
@@ -375,7 +392,7 @@ fn expect_evaluation<T>(
     expect_len("running.variance", channels.channels(), running.variance.len())
 }
 
-fn expect_backward<T>(
+pub(crate) fn expect_backward<T>(
     channels: Channels,
     x: &[T],
     gamma: &[T],

@@ -4,8 +4,11 @@
 //! takes the [`Level`] to run on, checks every length before it writes anything, and returns a [`ShapeError`] that names the
 //! argument where one does not fit. What it needs beside its operands the caller lends it.
 //!
-//! A result depends on the inputs alone: not on where a slice starts, on how many other rows there are, or on which of the levels
-//! with fused multiply-add ran.
+//! Threads are the caller's too: functions that end in `_on` divide their work over a pool, which is anything that can run two closures
+//! ([`Parallel`]).
+//!
+//! A result depends on the inputs alone: not on the threads, on where a slice starts, on how many other rows there are, or on
+//! which of the levels with fused multiply-add ran.
 //!
 //! ```
 //! use slicewise_kernels::{Activation, Level, MatMut, MatRef, activate_in_place, gemm, gemm_scratch_len, repeat_row};
@@ -26,6 +29,7 @@
 //! Kernels are generic over [`Element`] (`f32`, `f64`), and so are compiled with the crate that calls them: give it
 //! `opt-level = 3` in debug builds too.
 //!
+//! With the feature `rayon`, `rayon::ThreadPool` is such a pool; it needs `std`.
 //! With the feature `reference`, the module `reference` has the naive `f64` oracle of every kernel, and what property tests of kernels need.
 #![no_std]
 
@@ -44,6 +48,7 @@ mod math;
 mod maxout;
 mod moments;
 mod optimizer;
+mod parallel;
 mod random;
 mod reduce;
 #[cfg(any(test, feature = "reference"))]
@@ -69,6 +74,11 @@ pub use gemm::{Epilogue, MatMut, MatRef, gemm, gemm_scratch_len, gemm_with_epilo
 pub use limit::{copy_scaled, multiply_adds, read_through};
 pub use maxout::{maxout, maxout_backward};
 pub use optimizer::{Optimizer, Step, UpdateNorms, optimizer_step};
+pub use parallel::{
+    Parallel, Serial, activate_in_place_on, activate_on, activation_backward_in_place_on,
+    activation_backward_on, batch_norm_backward_in_place_on, batch_norm_backward_on, batch_norm_forward_on,
+    gemm_on, gemm_on_scratch_len, optimizer_step_on,
+};
 pub use random::{fill_dropout_mask, fill_normal, fill_uniform};
 pub use reduce::{
     argmax, dot, histogram, l2_penalty, max, mean, min, norm, sum, sum_abs, sum_of_squares, variance,

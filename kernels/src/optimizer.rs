@@ -3,7 +3,7 @@
 use crate::error::{expect_at_least, expect_len};
 use crate::simd::apply::map_sum;
 use crate::simd::{Lanes, Simd, dispatch};
-use crate::{Element, Level, ShapeError};
+use crate::{Element, Level, Serial, ShapeError, optimizer_step_on};
 
 /// A rule that turns gradients into updates, with its hyper-parameters.
 ///
@@ -172,7 +172,7 @@ impl UpdateNorms {
 /// Hyper-parameters are rounded to `T`. They are not checked: outside the ranges given at [`Optimizer`] the formulas
 /// hold as they stand, and may give NaN.
 ///
-/// The norms are summed in `T` over 256 blocks, then in `f64`: for `f32` they are exact to 2e-5 at any length, but a
+/// The norms are summed in `T` over 256 blocks, then in `f64`, in an order that the length fixes: for `f32` they are exact to 2e-5 at any length, but a
 /// `d` or a weight below `1e-19` counts with less, below `1e-23` with none of its square, and above `1.8e19` the sum
 /// is infinite.
 ///
@@ -197,6 +197,17 @@ pub fn optimizer_step<T: Element>(
     first: &mut [T],
     second: &mut [T],
 ) -> Result<UpdateNorms, ShapeError> {
+    optimizer_step_on(&Serial, level, step, weights, gradient, first, second)
+}
+
+/// What [`optimizer_step`] promises to check.
+pub(crate) fn check_step<T>(
+    step: &Step,
+    weights: &[T],
+    gradient: &[T],
+    first: &[T],
+    second: &[T],
+) -> Result<(), ShapeError> {
     expect_len("gradient", weights.len(), gradient.len())?;
     if step.optimizer.state_slots() > 0 {
         expect_len("first", weights.len(), first.len())?;
@@ -204,8 +215,19 @@ pub fn optimizer_step<T: Element>(
     if step.optimizer.state_slots() > 1 {
         expect_len("second", weights.len(), second.len())?;
     }
-    expect_at_least("t", 1, usize::from(step.t > 0))?;
-    Ok(dispatch!(level, simd => step_kernel(simd, step, weights, gradient, first, second)))
+    expect_at_least("t", 1, usize::from(step.t > 0))
+}
+
+/// A step on weights whose norms are summed in one go, of operands that have been checked.
+pub(crate) fn step_of_leaf<T: Element>(
+    level: Level,
+    step: &Step,
+    weights: &mut [T],
+    gradient: &[T],
+    first: &mut [T],
+    second: &mut [T],
+) -> UpdateNorms {
+    dispatch!(level, simd => step_kernel(simd, step, weights, gradient, first, second))
 }
 
 #[inline(always)]

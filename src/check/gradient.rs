@@ -4,7 +4,7 @@ use rand_pcg::Pcg64;
 
 use super::Verdict;
 use crate::batches::below;
-use crate::{Activation, Error, Layer, Network, Role};
+use crate::{Activation, Error, Layer, Network, Parallel, Role};
 
 /// The step of the centred difference `(L(w + h) - L(w - h)) / 2h` (CS231n, "Gradient checks").
 pub const GRADIENT_STEP: f64 = 1e-5;
@@ -101,7 +101,7 @@ impl GradientCheck {
 /// # Errors
 /// As [`Network::step`].
 pub fn gradient(
-    net: &mut Network<'_, f64>,
+    net: &mut Network<'_, f64, impl Parallel>,
     inputs: &[f64],
     labels: &[u32],
     sample: &Sample,
@@ -137,7 +137,7 @@ fn part(len: usize, i: usize, count: usize) -> usize {
 
 /// One parameter.
 fn compare(
-    net: &mut Network<'_, f64>,
+    net: &mut Network<'_, f64, impl Parallel>,
     inputs: &[f64],
     labels: &[u32],
     parameter: Parameter,
@@ -182,7 +182,7 @@ fn compare(
 
 /// The loss where one parameter is `step` larger, and on which side of its kink each unit then is.
 fn loss_at(
-    net: &mut Network<'_, f64>,
+    net: &mut Network<'_, f64, impl Parallel>,
     inputs: &[f64],
     labels: &[u32],
     parameter: Parameter,
@@ -195,7 +195,7 @@ fn loss_at(
 }
 
 /// Changes a parameter; returns what it was.
-fn set(net: &mut Network<'_, f64>, at: Parameter, change: impl FnOnce(f64) -> f64) -> f64 {
+fn set(net: &mut Network<'_, f64, impl Parallel>, at: Parameter, change: impl FnOnce(f64) -> f64) -> f64 {
     match net.tensor_mut(at.layer, at.role).and_then(|tensor| tensor.get_mut(at.index)) {
         Some(value) => core::mem::replace(value, change(*value)),
         None => 0.0,
@@ -203,7 +203,7 @@ fn set(net: &mut Network<'_, f64>, at: Parameter, change: impl FnOnce(f64) -> f6
 }
 
 /// A hash of the side of its kink that each unit was on in the last forward pass.
-fn sides(net: &Network<'_, f64>, rows: usize) -> u64 {
+fn sides(net: &Network<'_, f64, impl Parallel>, rows: usize) -> u64 {
     // FNV-1a, a bit at a time.
     let mut hash = 0xcbf2_9ce4_8422_2325u64;
     let mut add = |bit: bool| hash = (hash ^ u64::from(bit)).wrapping_mul(0x0100_0000_01b3);

@@ -2,7 +2,7 @@
 
 use super::Verdict;
 use crate::kernels::{Optimizer, sum_of_squares};
-use crate::{Element, Error, Network, Role, Saved, Update};
+use crate::{Element, Error, Network, Parallel, Role, Saved, Update};
 
 /// What [`initial_loss`] found.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -46,7 +46,7 @@ impl InitialLoss {
 /// # Errors
 /// [`Error::Shape`] where there are no rows, `inputs` is not as many, or a label is no class.
 pub fn initial_loss<T: Element>(
-    net: &mut Network<'_, T>,
+    net: &mut Network<'_, T, impl Parallel>,
     inputs: &[T],
     labels: &[u32],
 ) -> Result<InitialLoss, Error> {
@@ -136,7 +136,7 @@ impl Regularisation {
 /// # Errors
 /// As [`Network::step`]; [`Error::Shape`] where `memory` is not as long.
 pub fn regularisation<T: Element>(
-    net: &mut Network<'_, T>,
+    net: &mut Network<'_, T, impl Parallel>,
     inputs: &[T],
     labels: &[u32],
     reg: f64,
@@ -163,7 +163,12 @@ pub fn regularisation<T: Element>(
 }
 
 /// Between the pull that the last step shows and the weights before it.
-fn pull_error<T: Element>(net: &Network<'_, T>, saved: &Saved<'_, T>, reg: f64, learning_rate: f64) -> f64 {
+fn pull_error<T: Element>(
+    net: &Network<'_, T, impl Parallel>,
+    saved: &Saved<'_, T>,
+    reg: f64,
+    learning_rate: f64,
+) -> f64 {
     let (mut squares, mut differences) = (0.0, 0.0);
     for layer in 0..net.layers().len() {
         let Some(before) = saved.weight(net, layer) else { continue };

@@ -3,7 +3,7 @@
 use super::Verdict;
 use super::trial::{Lent, Rows, trial};
 use crate::error::expect_len;
-use crate::{Element, Error, Network, Saved, Update};
+use crate::{Element, Error, Network, Parallel, Saved, Update};
 
 /// Below this share of the best rate's fall of the loss, a smaller rate barely moves it.
 const BARELY: f64 = 0.1;
@@ -114,7 +114,7 @@ impl Sweep {
 /// # Errors
 /// As [`trial`].
 pub fn sweep<T: Element>(
-    net: &mut Network<'_, T>,
+    net: &mut Network<'_, T, impl Parallel>,
     rows: Rows<'_, T>,
     lent: &mut Lent<'_, T>,
     update: &Update,

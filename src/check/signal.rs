@@ -4,7 +4,7 @@ use super::Verdict;
 use crate::error::expect_len;
 use crate::kernels::{Activation, ShapeError, mean, variance};
 use crate::monitor::{ActivationStatistics, statistics};
-use crate::{Element, Error, Layer, Level, Network, Role};
+use crate::{Element, Error, Layer, Level, Network, Parallel, Role};
 
 /// The inputs of a network over rows and features.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -141,7 +141,7 @@ impl Signal {
 /// # Errors
 /// [`Error::InferenceOnly`]; [`Error::Shape`] where there are no rows or more than the batch.
 pub fn signal<T: Element>(
-    net: &Network<'_, T>,
+    net: &Network<'_, T, impl Parallel>,
     rows: usize,
     mut each: impl FnMut(usize, &ActivationStatistics),
 ) -> Result<Signal, Error> {
@@ -189,7 +189,7 @@ pub fn signal<T: Element>(
 /// # Ok::<(), slicewise::Error>(())
 /// ```
 #[must_use]
-pub fn equal_units<T: Element>(net: &Network<'_, T>) -> Option<usize> {
+pub fn equal_units<T: Element>(net: &Network<'_, T, impl Parallel>) -> Option<usize> {
     let last = net.layers().iter().rposition(|layer| matches!(layer, Layer::Dense { .. }))?;
     (0..last).find(|index| {
         let outputs = match net.layers().get(*index) {
@@ -211,7 +211,10 @@ pub const UPDATE_RATIO: (f64, f64) = (1e-4, 3e-2);
 ///
 /// # Errors
 /// [`Error::Shape`] where `sums` is not as long as there are layers.
-pub fn add_update_ratios<T: Element>(net: &Network<'_, T>, sums: &mut [f64]) -> Result<(), Error> {
+pub fn add_update_ratios<T: Element>(
+    net: &Network<'_, T, impl Parallel>,
+    sums: &mut [f64],
+) -> Result<(), Error> {
     expect_len("sums", net.layers().len(), sums.len())?;
     for (layer, sum) in sums.iter_mut().enumerate() {
         *sum += net.update_ratio(layer, Role::Weight).unwrap_or(0.0);

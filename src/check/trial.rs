@@ -3,7 +3,7 @@
 use super::Verdict;
 use crate::batches::{gather, shuffle};
 use crate::error::expect_len;
-use crate::{Element, Error, Network, StepReport, Update};
+use crate::{Element, Error, Network, Parallel, StepReport, Update};
 
 pub use crate::search::EXPLODED;
 /// Rows whose mean loss tells whether training explodes: a few unlucky ones do not.
@@ -70,14 +70,14 @@ pub struct Trial {
 ///
 /// # Errors
 /// As [`Network::step`]; [`Error::Shape`] where what is lent does not fit the rows, or there are fewer than a batch.
-pub fn trial<T: Element>(
-    net: &mut Network<'_, T>,
+pub fn trial<T: Element, P: Parallel>(
+    net: &mut Network<'_, T, P>,
     rows: Rows<'_, T>,
     lent: &mut Lent<'_, T>,
     update: &Update,
     seed: u64,
     steps: usize,
-    mut each: impl FnMut(&Network<'_, T>, &StepReport),
+    mut each: impl FnMut(&Network<'_, T, P>, &StepReport),
 ) -> Result<Trial, Error> {
     let (width, batch) = (net.features(), lent.labels.len());
     expect_len("order", rows.labels.len(), lent.order.len())?;
@@ -171,7 +171,7 @@ impl Overfit {
 /// # Errors
 /// As [`Network::step`].
 pub fn overfit<T: Element>(
-    net: &mut Network<'_, T>,
+    net: &mut Network<'_, T, impl Parallel>,
     inputs: &[T],
     labels: &[u32],
     update: &Update,

@@ -5,12 +5,12 @@ use super::forward::{pair, pair_mut};
 use super::place::{Place, span, span_mut};
 use crate::arena::{Arena, in_place, line};
 use crate::kernels::{
-    AffineGradient, Channels, Element, MatMut, MatRef, Saved, activation_backward_in_place,
-    batch_norm_backward_in_place, gemm, maxout_backward, multiply_in_place, sum_rows,
+    AffineGradient, Channels, Element, MatMut, MatRef, Parallel, Saved, activation_backward_in_place_on,
+    batch_norm_backward_in_place_on, gemm_on, maxout_backward, multiply_in_place, sum_rows,
 };
 use crate::{Error, Layer};
 
-impl<T: Element> Network<'_, T> {
+impl<T: Element, P: Parallel> Network<'_, T, P> {
     /// Overwrites the gradients. The two buffers hold dY and dX in turn; `observe` sees each layer's dY, and compiles away where it
     /// does nothing.
     #[inline]
@@ -20,7 +20,7 @@ impl<T: Element> Network<'_, T> {
         rows: usize,
         mut observe: impl FnMut(usize, &[T]),
     ) -> Result<(), Error> {
-        let (level, batch) = (self.level, self.batch);
+        let (level, batch, pool) = (self.level, self.batch, &self.pool);
         let (one, zero) = (T::from(1), T::default());
         let Arena {
             parameters, gradients, saved, activations, masks, scratch, buffers: [first, second], ..
@@ -42,7 +42,16 @@ impl<T: Element> Network<'_, T> {
                     let (x, dy_rows) = (MatRef::row_major(x, rows, width), span(dy, 0, rows * out)?);
                     let dy_matrix = MatRef::row_major(dy_rows, rows, out);
                     let dw = span_mut(gradients, place.parameters, width * out)?;
-                    gemm(level, one, x.t(), dy_matrix, zero, MatMut::row_major(dw, width, out), scratch)?;
+                    gemm_on(
+                        pool,
+                        level,
+                        one,
+                        x.t(),
+                        dy_matrix,
+                        zero,
+                        MatMut::row_major(dw, width, out),
+                        scratch,
+                    )?;
                     sum_rows(
                         level,
                         dy_rows,
@@ -53,7 +62,7 @@ impl<T: Element> Network<'_, T> {
                         let w =
                             MatRef::row_major(span(parameters, place.parameters, width * out)?, width, out);
                         let dx_matrix = MatMut::row_major(span_mut(dx, 0, rows * width)?, rows, width);
-                        gemm(level, one, dy_matrix, w.t(), zero, dx_matrix, scratch)?;
+                        gemm_on(pool, level, one, dy_matrix, w.t(), zero, dx_matrix, scratch)?;
                         core::mem::swap(&mut dy, &mut dx);
                     }
                 }
@@ -61,7 +70,8 @@ impl<T: Element> Network<'_, T> {
                     let gamma = span(parameters, place.parameters, width)?;
                     let (mean, inv_std) = pair(saved, place.saved, width)?;
                     let (dgamma, dbeta) = pair_mut(gradients, place.parameters, width)?;
-                    batch_norm_backward_in_place(
+                    batch_norm_backward_in_place_on(
+                        pool,
                         level,
                         Channels::last(rows, width),
                         x,
@@ -77,7 +87,8 @@ impl<T: Element> Network<'_, T> {
                     } else {
                         span(activations, place.activations, rows * width)?
                     };
-                    activation_backward_in_place(level, *activation, y, span_mut(dy, 0, rows * width)?)?;
+                    let dy = span_mut(dy, 0, rows * width)?;
+                    activation_backward_in_place_on(pool, level, *activation, y, dy)?;
                 }
                 Layer::Maxout { pieces } => {
                     let y = span(activations, place.activations, rows * out)?;

@@ -6,16 +6,16 @@ use super::Network;
 use super::place::{Place, span, span_mut};
 use crate::arena::{Arena, in_place, line};
 use crate::kernels::{
-    Affine, Channels, Element, Level, MatMut, MatRef, Running, RunningMut, SavedMut, activate,
-    activate_in_place, batch_norm_evaluate, batch_norm_evaluate_in_place, batch_norm_forward,
-    fill_dropout_mask, gemm, maxout, multiply, repeat_row,
+    Affine, Channels, Element, Level, MatMut, MatRef, Parallel, Running, RunningMut, SavedMut,
+    activate_in_place_on, activate_on, batch_norm_evaluate, batch_norm_evaluate_in_place,
+    batch_norm_forward_on, fill_dropout_mask, gemm_on, maxout, multiply, repeat_row,
 };
 use crate::{Error, Layer};
 
-impl<T: Element> Network<'_, T> {
+impl<T: Element, P: Parallel> Network<'_, T, P> {
     /// Fills the activations from `inputs: (rows, features)`.
     pub(super) fn forward_training(&mut self, inputs: &[T], rows: usize) -> Result<(), Error> {
-        let (level, batch) = (self.level, self.batch);
+        let (level, batch, pool) = (self.level, self.batch, &self.pool);
         let Arena { parameters, running, saved, activations, masks, scratch, .. } = &mut self.arena;
         let mut place = Place::start(self.layers);
         let mut previous = None;
@@ -25,7 +25,7 @@ impl<T: Element> Network<'_, T> {
             let at = place.input(batch);
             if in_place(layer, previous) {
                 if let Layer::Activation(activation) = layer {
-                    activate_in_place(level, *activation, span_mut(before, at, rows * width)?);
+                    activate_in_place_on(pool, level, *activation, span_mut(before, at, rows * width)?)?;
                 }
             } else {
                 let x = if index == 0 { inputs } else { span(before, at, rows * width)? };
@@ -33,6 +33,7 @@ impl<T: Element> Network<'_, T> {
                 match layer {
                     Layer::Dense { .. } => {
                         dense(
+                            pool,
                             level,
                             rows,
                             width,
@@ -47,7 +48,8 @@ impl<T: Element> Network<'_, T> {
                         let parameters = pair(parameters, place.parameters, width)?;
                         let (mean, variance) = pair_mut(running, place.running, width)?;
                         let (saved_mean, inv_std) = pair_mut(saved, place.saved, width)?;
-                        batch_norm_forward(
+                        batch_norm_forward_on(
+                            pool,
                             level,
                             config,
                             self.steps,
@@ -59,7 +61,7 @@ impl<T: Element> Network<'_, T> {
                             y,
                         )?;
                     }
-                    Layer::Activation(activation) => activate(level, *activation, x, y)?,
+                    Layer::Activation(activation) => activate_on(pool, level, *activation, x, y)?,
                     Layer::Maxout { pieces } => maxout(level, *pieces, out, x, y)?,
                     Layer::Dropout { probability } => {
                         let mask = span_mut(masks, place.masks, rows * out)?;
@@ -77,12 +79,12 @@ impl<T: Element> Network<'_, T> {
 }
 
 /// The logits `(rows, classes)` of `inputs: (rows, features)`, at most a batch of them.
-pub(super) fn forward_inference<'n, T: Element>(
-    network: &'n mut Network<'_, T>,
+pub(super) fn forward_inference<'n, T: Element, P: Parallel>(
+    network: &'n mut Network<'_, T, P>,
     inputs: &[T],
     rows: usize,
 ) -> Result<&'n [T], Error> {
-    let (level, batch) = (network.level, network.batch);
+    let (level, batch, pool) = (network.level, network.batch, &network.pool);
     let Arena { parameters, running, buffers: [x_buffer, y_buffer], scratch, .. } = &mut network.arena;
     let (mut from, mut to): (&mut [T], &mut [T]) = (x_buffer, y_buffer);
     let mut place = Place::start(network.layers);
@@ -94,6 +96,7 @@ pub(super) fn forward_inference<'n, T: Element>(
                 let x = if index == 0 { inputs } else { span(from, 0, rows * width)? };
                 let y = span_mut(to, 0, rows * out)?;
                 dense(
+                    pool,
                     level,
                     rows,
                     width,
@@ -118,7 +121,7 @@ pub(super) fn forward_inference<'n, T: Element>(
                 }
             }
             Layer::Activation(activation) => {
-                activate_in_place(level, *activation, span_mut(from, 0, rows * width)?);
+                activate_in_place_on(pool, level, *activation, span_mut(from, 0, rows * width)?)?;
             }
             Layer::Maxout { pieces } => {
                 maxout(level, *pieces, out, span(from, 0, rows * width)?, span_mut(to, 0, rows * out)?)?;
@@ -134,6 +137,7 @@ pub(super) fn forward_inference<'n, T: Element>(
 
 /// `Y = X W + b`, with W and then b at the start of `parameters`.
 fn dense<T: Element>(
+    pool: &impl Parallel,
     level: Level,
     rows: usize,
     inputs: usize,
@@ -148,7 +152,7 @@ fn dense<T: Element>(
     repeat_row(level, bias, y)?;
     let (x, w) = (MatRef::row_major(x, rows, inputs), MatRef::row_major(weight, inputs, outputs));
     let one = T::from(1);
-    gemm(level, one, x, w, one, MatMut::row_major(y, rows, outputs), scratch)?;
+    gemm_on(pool, level, one, x, w, one, MatMut::row_major(y, rows, outputs), scratch)?;
     Ok(())
 }
 

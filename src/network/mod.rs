@@ -10,7 +10,8 @@ use crate::arena::Arena;
 use crate::error::expect_len;
 use crate::init::{Init, initialise};
 use crate::kernels::{
-    Element, Level, Optimizer, ShapeError, Step, cross_entropy, cross_entropy_loss, optimizer_step, softmax,
+    Element, Level, Optimizer, Parallel, Serial, ShapeError, Step, cross_entropy, cross_entropy_loss,
+    optimizer_step_on, softmax,
 };
 use crate::layer::width_of;
 use crate::{Error, Layer};
@@ -23,11 +24,13 @@ pub use tensors::Role;
 /// A network in an arena. After [`bind`](Network::bind) nothing is allocated, and no call fails but for its own arguments.
 ///
 /// Every result is the same bits on every run: a row's prediction does not depend on the batch it is in, and a step's
-/// randomness (dropout) follows from the seed and the number of steps before it alone.
-pub struct Network<'a, T> {
+/// randomness (dropout) follows from the seed and the number of steps before it alone. So are they on any
+/// number of threads: `P` is the pool that it is [bound on](Network::bind_on).
+pub struct Network<'a, T, P = Serial> {
     layers: &'a [Layer],
     batch: usize,
     level: Level,
+    pool: P,
     training: bool,
     arena: Arena<'a, T>,
     steps: u64,
@@ -85,7 +88,7 @@ impl<'a, T: Element> Network<'a, T> {
     /// # Errors
     /// Where a layer does not fit the one before it, has impossible numbers, or the arena is too short.
     pub fn bind(layers: &'a [Layer], batch: usize, level: Level, arena: &'a mut [T]) -> Result<Self, Error> {
-        Self::bind_as(true, layers, batch, level, arena)
+        Self::bind_as(true, layers, batch, level, Serial, arena)
     }
 
     /// Lays out `layers` in `arena`, of [`inference_arena_len`](crate::inference_arena_len) elements or more, to
@@ -99,7 +102,68 @@ impl<'a, T: Element> Network<'a, T> {
         level: Level,
         arena: &'a mut [T],
     ) -> Result<Self, Error> {
-        Self::bind_as(false, layers, batch, level, arena)
+        Self::bind_as(false, layers, batch, level, Serial, arena)
+    }
+}
+
+impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
+    /// As [`bind`](Network::bind), on the threads of a pool, in an arena of [`arena_len_on`](crate::arena_len_on) elements or more.
+    ///
+    /// Every result has the bits that it has without a pool. Work is divided where that pays: small layers gain nothing, and lose
+    /// nothing.
+    ///
+    /// ```
+    /// use slicewise::{Layer, Level, Network, Parallel, arena_len_on};
+    ///
+    /// /// A pool on the threads of the standard library; one that keeps its threads is faster.
+    /// struct Scoped;
+    ///
+    /// impl Parallel for Scoped {
+    ///     fn threads(&self) -> usize {
+    ///         2
+    ///     }
+    ///
+    ///     fn join(&self, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+    ///         std::thread::scope(|scope| {
+    ///             scope.spawn(a);
+    ///             b();
+    ///         });
+    ///     }
+    /// }
+    ///
+    /// let net = [Layer::dense(300, 200), Layer::relu(), Layer::dense(200, 4)];
+    /// let mut arena = vec![0.0f32; arena_len_on(&net, 64, 2)];
+    /// let mut net = Network::bind_on(&net, 64, Level::detect(), Scoped, &mut arena)?;
+    /// let report = net.loss(&[1.0; 64 * 300], &[3; 64])?;
+    /// assert!((report.loss - 4f64.ln()).abs() < 1e-6);
+    /// # Ok::<(), slicewise::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`bind`](Network::bind).
+    pub fn bind_on(
+        layers: &'a [Layer],
+        batch: usize,
+        level: Level,
+        pool: P,
+        arena: &'a mut [T],
+    ) -> Result<Self, Error> {
+        Self::bind_as(true, layers, batch, level, pool, arena)
+    }
+
+    /// As [`bind_inference`](Network::bind_inference), on the threads of a pool, in an arena of
+    /// [`inference_arena_len_on`](crate::inference_arena_len_on) elements or more.
+    ///
+    /// # Errors
+    /// As [`bind`](Network::bind).
+    pub fn bind_inference_on(
+        layers: &'a [Layer],
+        batch: usize,
+        level: Level,
+        pool: P,
+        arena: &'a mut [T],
+    ) -> Result<Self, Error> {
+        Self::bind_as(false, layers, batch, level, pool, arena)
     }
 
     fn bind_as(
@@ -107,6 +171,7 @@ impl<'a, T: Element> Network<'a, T> {
         layers: &'a [Layer],
         batch: usize,
         level: Level,
+        pool: P,
         arena: &'a mut [T],
     ) -> Result<Self, Error> {
         let mut width = width_of(layers);
@@ -120,8 +185,8 @@ impl<'a, T: Element> Network<'a, T> {
             layer.check(index, width)?;
             width = layer.width_out(width);
         }
-        let arena = Arena::carve(layers, batch, training, arena)?;
-        let mut network = Self { layers, batch, level, training, arena, steps: 0, seed: 0 };
+        let arena = Arena::carve(layers, batch, pool.threads(), training, arena)?;
+        let mut network = Self { layers, batch, level, pool, training, arena, steps: 0, seed: 0 };
         network.clear();
         Ok(network)
     }
@@ -313,7 +378,8 @@ impl<'a, T: Element> Network<'a, T> {
                 {
                     *weight_decay = 0.0;
                 }
-                let measured = optimizer_step(
+                let measured = optimizer_step_on(
+                    &self.pool,
                     self.level,
                     &step,
                     span_mut(self.arena.parameters, at, len)?,
@@ -403,6 +469,12 @@ impl<'a, T: Element> Network<'a, T> {
     #[must_use]
     pub fn level(&self) -> Level {
         self.level
+    }
+
+    /// The pool it runs on.
+    #[must_use]
+    pub fn pool(&self) -> &P {
+        &self.pool
     }
 
     /// The rows that it is bound for.

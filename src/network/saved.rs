@@ -4,7 +4,7 @@ use super::place::span;
 use super::{Network, Role};
 use crate::arena::Sizes;
 use crate::error::expect_len;
-use crate::kernels::Element;
+use crate::kernels::{Element, Parallel};
 use crate::{Error, Layer};
 
 /// Elements that [`Saved::new`] takes of the caller's memory: parameters, running statistics and the optimizer's two
@@ -20,7 +20,7 @@ use crate::{Error, Layer};
 #[must_use]
 pub const fn saved_len(net: &[Layer]) -> usize {
     // The sizes of tensors do not depend on the batch.
-    let sizes = Sizes::of(net, 1);
+    let sizes = Sizes::of(net, 1, 1);
     sizes.parameters.saturating_mul(3).saturating_add(sizes.running)
 }
 
@@ -54,7 +54,7 @@ impl<'m, T: Element> Saved<'m, T> {
     ///
     /// # Errors
     /// [`Error::InferenceOnly`]; [`Error::Shape`] where `memory` is not as long.
-    pub fn new(net: &Network<'_, T>, memory: &'m mut [T]) -> Result<Self, Error> {
+    pub fn new(net: &Network<'_, T, impl Parallel>, memory: &'m mut [T]) -> Result<Self, Error> {
         if !net.training {
             return Err(Error::InferenceOnly);
         }
@@ -71,7 +71,7 @@ impl<'m, T: Element> Saved<'m, T> {
     ///
     /// # Errors
     /// [`Error::InferenceOnly`]; [`Error::Shape`] where the network has other layers.
-    pub fn restore(&self, net: &mut Network<'_, T>) -> Result<(), Error> {
+    pub fn restore(&self, net: &mut Network<'_, T, impl Parallel>) -> Result<(), Error> {
         if !net.training {
             return Err(Error::InferenceOnly);
         }
@@ -86,7 +86,7 @@ impl<'m, T: Element> Saved<'m, T> {
     }
 
     /// A dense layer's weights as they were; `None` where the layer of `net`, which has the same layers, has none.
-    pub(crate) fn weight(&self, net: &Network<'_, T>, layer: usize) -> Option<&[T]> {
+    pub(crate) fn weight(&self, net: &Network<'_, T, impl Parallel>, layer: usize) -> Option<&[T]> {
         let (at, len, _) = net.locate(layer, Role::Weight)?;
         span(self.memory, at, len).ok()
     }

@@ -4,7 +4,7 @@ use super::Network;
 use super::place::{Place, span, span_mut};
 use crate::Layer;
 use crate::arena::{NORMS, line};
-use crate::kernels::Element;
+use crate::kernels::{Element, Parallel};
 
 /// What a tensor is to its layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Role {
     }
 }
 
-impl<T: Element> Network<'_, T> {
+impl<T: Element, P: Parallel> Network<'_, T, P> {
     /// A tensor; `None` where the layer has no such.
     #[must_use]
     pub fn tensor(&self, layer: usize, role: Role) -> Option<&[T]> {

@@ -6,3 +6,4 @@ mod gradients;
 mod network;
 mod same_bits;
 mod theory;
+mod threads;

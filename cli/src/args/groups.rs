@@ -118,7 +118,7 @@ pub(crate) struct RuleArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Run")]
 pub(crate) struct MachineArgs {
-    /// Threads that evaluate; training steps run on one [default: one for each core]
+    /// Threads; small layers stay on one [default: one for each core]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) threads: Option<u32>,
     /// Instructions: auto, avx512, avx2 or portable

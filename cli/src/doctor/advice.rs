@@ -17,7 +17,7 @@ pub(super) struct Condition {
 
 impl Condition {
     /// The first cause that explains why nothing learns; what a network cannot do without comes before what it can.
-    pub(super) fn cause(&self, patient: &Patient) -> Option<String> {
+    pub(super) fn cause(&self, patient: &Patient<'_>) -> Option<String> {
         self.equal_units()
             .or_else(|| self.dead())
             .or_else(|| self.inputs_off(patient))
@@ -34,7 +34,7 @@ impl Condition {
     }
 
     /// Inputs that are far from mean 0 and spread 1. Batch norm takes them, after the first layer.
-    pub(super) fn inputs_off(&self, patient: &Patient) -> Option<String> {
+    pub(super) fn inputs_off(&self, patient: &Patient<'_>) -> Option<String> {
         let inputs = &self.inputs;
         if inputs.verdict() == Verdict::Pass {
             return None;

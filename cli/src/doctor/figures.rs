@@ -1,10 +1,10 @@
 //! Numbers in words, and what checks show, as events.
 
 use crate::events::{self, Activations, Histogram, SweepPoint};
-use slicewise::Network;
 use slicewise::check::{RateJudgement, RatePoint, Verdict};
 use slicewise::kernels::histogram;
 use slicewise::monitor::ActivationStatistics;
+use slicewise::{Network, Parallel};
 
 const BINS: usize = 40;
 
@@ -61,7 +61,7 @@ pub(super) fn sweep_point(point: &RatePoint) -> SweepPoint {
 /// A layer's outputs for the first `rows` rows of the last step, as an event. Statistics that are no number are told as 0: a
 /// network that exploded is told of in words.
 pub(super) fn activations(
-    net: &Network<'_, f32>,
+    net: &Network<'_, f32, impl Parallel>,
     rows: usize,
     index: usize,
     found: &ActivationStatistics,

@@ -14,7 +14,7 @@ use slicewise::check::{
     Gap, LossCurve, LossShape, RateJudgement, Signal, Trial, UPDATE_RATIO, add_update_ratios,
     judge_update_ratio, loss_curve, signal, trial,
 };
-use slicewise::{Layer, Network, Saved, arena_len, saved_len};
+use slicewise::{Layer, Network, Parallel, Saved, arena_len_on, saved_len};
 
 /// Steps of the run that everything else is read from.
 const RUN_STEPS: usize = 800;
@@ -27,12 +27,13 @@ const SEEN_ROWS: usize = 2_000;
 
 /// The last five checks.
 pub(super) fn examine(
-    patient: &Patient,
+    patient: &Patient<'_>,
     start: &Start,
     tell: &mut dyn FnMut(Check) -> Outcome<()>,
 ) -> Outcome<()> {
     let layers = &patient.layers;
-    let mut memory = Memory::new(arena_len(layers, patient.probe.max(patient.batch)))?;
+    let mut memory =
+        Memory::new(arena_len_on(layers, patient.probe.max(patient.batch), patient.pool.threads()))?;
     let mut net = patient.bind(layers, patient.probe.max(patient.batch), memory.slice())?;
     let mut buffers = Buffers::new(patient);
     let run = Run::measure(patient, &mut net, &mut buffers)?;
@@ -62,7 +63,11 @@ struct Run {
 }
 
 impl Run {
-    fn measure(patient: &Patient, net: &mut Network<'_, f32>, buffers: &mut Buffers) -> Outcome<Self> {
+    fn measure(
+        patient: &Patient<'_>,
+        net: &mut Network<'_, f32, impl Parallel>,
+        buffers: &mut Buffers,
+    ) -> Outcome<Self> {
         let mut saved = room(saved_len(&patient.layers))?;
         let saved = Saved::new(net, &mut saved).map_err(failed)?;
         let (values, labels) = patient.first(patient.probe);
@@ -137,7 +142,7 @@ fn commonest(labels: &[u32], classes: usize) -> f64 {
 
 /// All that was measured, to tell causes from consequences.
 struct Cause<'a> {
-    patient: &'a Patient,
+    patient: &'a Patient<'a>,
     start: &'a Start,
     rates: &'a Rates,
     run: &'a Run,

@@ -11,8 +11,10 @@ mod start;
 use crate::args::{DataArgs, MachineArgs, RateArgs, RuleArgs, UnitArgs, WidthArgs};
 use crate::console::{Colour, Console};
 use crate::error::{Failure, Outcome};
+use crate::evaluate::threads;
 use crate::events::{Check, Verdict};
 use crate::files;
+use crate::pool::Pool;
 use crate::report::{self, duration};
 use clap::Args;
 use patient::Patient;
@@ -50,9 +52,14 @@ pub(crate) struct DoctorArgs {
 
 /// Runs every check, in order; an error where one fails.
 pub(crate) fn doctor(arguments: &DoctorArgs) -> Outcome<()> {
+    let pool = Pool::new(threads(arguments.machine.threads))?;
+    pool.run(|| examine(&pool, arguments))
+}
+
+fn examine(pool: &Pool, arguments: &DoctorArgs) -> Outcome<()> {
     let begun = Instant::now();
     let console = Console::new(arguments.machine.json);
-    let patient = Patient::new(arguments)?;
+    let patient = Patient::new(arguments, pool)?;
     if let Some(directory) = &arguments.out {
         check_directory(directory)?;
     }

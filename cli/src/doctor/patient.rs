@@ -6,6 +6,7 @@ use crate::error::{Failure, Outcome};
 use crate::inputs::{Inputs, Preprocess};
 use crate::network;
 use crate::options::{Options, name_of};
+use crate::pool::Pool;
 use crate::report::thousands;
 use rand_pcg::Pcg64;
 use slicewise::batches::shuffle;
@@ -23,12 +24,13 @@ const SUBSET: u64 = 0;
 
 /// All that the checks need to know.
 #[derive(Debug)]
-pub(super) struct Patient {
+pub(super) struct Patient<'p> {
     pub(super) options: Options,
     /// Whether `--lr` was given.
     pub(super) asked_for_rate: bool,
     pub(super) layers: Vec<Layer>,
     pub(super) level: Level,
+    pub(super) pool: &'p Pool,
     pub(super) train: Inputs,
     pub(super) validation: Inputs,
     pub(super) classes: usize,
@@ -41,8 +43,8 @@ pub(super) struct Patient {
     summary: String,
 }
 
-impl Patient {
-    pub(super) fn new(arguments: &DoctorArgs) -> Outcome<Self> {
+impl<'p> Patient<'p> {
+    pub(super) fn new(arguments: &DoctorArgs, pool: &'p Pool) -> Outcome<Self> {
         let DoctorArgs { data, widths, units, rates, rule, machine, .. } = arguments;
         let level = network::level(machine.level)?;
         let mut splits = data.source().load(data.label.as_deref())?;
@@ -92,6 +94,7 @@ impl Patient {
             options,
             layers,
             level,
+            pool,
             batch,
             summary,
         })
@@ -132,9 +135,9 @@ impl Patient {
         layers: &'a [Layer],
         rows: usize,
         arena: &'a mut [f32],
-    ) -> Outcome<Network<'a, f32>> {
+    ) -> Outcome<Network<'a, f32, &'p Pool>> {
         let refused = |error| Failure::unusable(format!("this network cannot be: {error}"));
-        let mut net = Network::bind(layers, rows, self.level, arena).map_err(refused)?;
+        let mut net = Network::bind_on(layers, rows, self.level, self.pool, arena).map_err(refused)?;
         net.set_seed(self.options.seed);
         // As in training: the shuffles are drawn from (seed, epoch), and stream 0 is free.
         net.initialise(network::init(&self.options), &mut Pcg64::new(self.options.seed.into(), 0))
@@ -160,7 +163,7 @@ pub(super) struct Buffers {
 }
 
 impl Buffers {
-    pub(super) fn new(patient: &Patient) -> Self {
+    pub(super) fn new(patient: &Patient<'_>) -> Self {
         Self {
             order: vec![0; patient.train.labels.len()],
             inputs: vec![0.0; patient.batch * patient.train.width],

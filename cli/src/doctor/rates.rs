@@ -5,9 +5,9 @@ use super::patient::{Buffers, Patient, failed, room};
 use crate::console::Progress;
 use crate::error::Outcome;
 use crate::events::Figure;
-use slicewise::Network;
 use slicewise::check::{RateJudgement, RatePoint, Sweep, sweep};
 use slicewise::saved_len;
+use slicewise::{Network, Parallel};
 
 /// Steps at each learning rate.
 pub(super) const SWEEP_STEPS: usize = 300;
@@ -24,8 +24,8 @@ pub(super) struct Rates {
 
 impl Rates {
     pub(super) fn measure(
-        patient: &Patient,
-        net: &mut Network<'_, f32>,
+        patient: &Patient<'_>,
+        net: &mut Network<'_, f32, impl Parallel>,
         buffers: &mut Buffers,
     ) -> Outcome<Self> {
         let mut rates: Vec<f64> =

@@ -13,7 +13,7 @@ use slicewise::check::{
     self, GradientCheck, InitialLoss, Overfit, Parameter, Regularisation, Sample, equal_units, gradient,
     initial_loss, inputs, overfit, regularisation, signal,
 };
-use slicewise::{Network, Role, arena_len, saved_len};
+use slicewise::{Network, Parallel, Role, arena_len, arena_len_on, saved_len};
 
 /// Rows of the gradient check: two for batch norm, and a few more.
 const GRADIENT_ROWS: usize = 8;
@@ -41,10 +41,10 @@ pub(super) struct Start {
 }
 
 /// The first four checks.
-pub(super) fn examine(patient: &Patient, tell: &mut dyn FnMut(Check) -> Outcome<()>) -> Outcome<Start> {
+pub(super) fn examine(patient: &Patient<'_>, tell: &mut dyn FnMut(Check) -> Outcome<()>) -> Outcome<Start> {
     let layers = &patient.layers;
     let batch = patient.probe.max(patient.batch);
-    let mut memory = Memory::new(arena_len(layers, batch))?;
+    let mut memory = Memory::new(arena_len_on(layers, batch, patient.pool.threads()))?;
     let mut net = patient.bind(layers, batch, memory.slice())?;
     let condition = condition(patient, &mut net)?;
     let cause = condition.cause(patient);
@@ -66,7 +66,7 @@ pub(super) fn examine(patient: &Patient, tell: &mut dyn FnMut(Check) -> Outcome<
 }
 
 /// The inputs, and what comes through the untrained network.
-fn condition(patient: &Patient, net: &mut Network<'_, f32>) -> Outcome<Condition> {
+fn condition(patient: &Patient<'_>, net: &mut Network<'_, f32, impl Parallel>) -> Outcome<Condition> {
     let (values, labels) = patient.first(patient.probe);
     net.loss(values, labels).map_err(failed)?;
     Ok(Condition {
@@ -77,7 +77,7 @@ fn condition(patient: &Patient, net: &mut Network<'_, f32>) -> Outcome<Condition
 }
 
 /// The gradients of a network of the same weights in f64.
-fn twin(patient: &Patient, net: &Network<'_, f32>) -> Outcome<GradientCheck> {
+fn twin(patient: &Patient<'_>, net: &Network<'_, f32, impl Parallel>) -> Outcome<GradientCheck> {
     let rows = GRADIENT_ROWS.min(patient.train.labels.len());
     let mut arena = room::<f64>(arena_len(&patient.layers, rows))?;
     let mut twin = Network::bind(&patient.layers, rows, patient.level, &mut arena).map_err(failed)?;
@@ -141,7 +141,7 @@ fn gradient_check(found: &GradientCheck) -> Check {
     }
 }
 
-fn initial_check(patient: &Patient, found: &InitialLoss, cause: Option<&str>) -> Check {
+fn initial_check(patient: &Patient<'_>, found: &InitialLoss, cause: Option<&str>) -> Check {
     let InitialLoss { expected, loss, accuracy } = *found;
     let verdict = verdict(found.verdict());
     Check {
@@ -209,10 +209,10 @@ struct Few {
 }
 
 impl Few {
-    fn learn(patient: &Patient, rates: &Rates) -> Outcome<Self> {
+    fn learn(patient: &Patient<'_>, rates: &Rates) -> Outcome<Self> {
         let layers = patient.layers_without_dropout();
         let rows = FEW.min(patient.train.labels.len());
-        let mut memory = Memory::new(arena_len(&layers, rows))?;
+        let mut memory = Memory::new(arena_len_on(&layers, rows, patient.pool.threads()))?;
         let mut progress = Progress::new("overfit-small".into(), RATES.len() + 2);
         let (values, labels) = patient.first(rows);
         let mut attempt = |learning_rate: f64, steps: usize| -> Outcome<(Overfit, Vec<f64>)> {
@@ -245,7 +245,7 @@ impl Few {
         Ok(Self { asked, losses, other, rows })
     }
 
-    fn check(self, patient: &Patient, rates: &Rates, cause: Option<String>) -> Check {
+    fn check(self, patient: &Patient<'_>, rates: &Rates, cause: Option<String>) -> Check {
         let lr = patient.options.lr;
         let passed = self.asked.verdict() == check::Verdict::Pass;
         let mut measured = format!("{} at learning rate {}", run(&self.asked), short(lr));

@@ -6,6 +6,7 @@ use crate::evaluate::Evaluator;
 use crate::fit::{Fit, Trained};
 use crate::network::{self, Memory};
 use crate::options::Options;
+use crate::pool::ONE;
 use crate::train;
 use slicewise::{Evaluation, Level, arena_len};
 
@@ -96,7 +97,7 @@ fn with_fit<R>(
         return Err(Failure::unusable("batch norm needs --batch 2 or more; or choose --norm none"));
     }
     let mut memory = Memory::new(arena_len(&layers, rows))?;
-    let net = train::bind(&layers, rows, level, memory.slice(), options)?;
+    let net = train::bind(&layers, rows, level, &ONE, memory.slice(), options)?;
     let evaluator = Evaluator { layers: &layers, level, threads: 1 };
     let mut fit = Fit::on(net, evaluator, options, parts.clone(), preprocess, rows);
     fit.quiet = true;

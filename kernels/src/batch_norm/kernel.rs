@@ -1,7 +1,8 @@
 //! The kernels of batch normalisation. Channels-last data goes panel by panel, planes channel by channel.
 
+use super::parts::{column_gradients, column_statistics, map_gradients, map_normalised};
 use super::{Affine, AffineGradient, BatchNorm, Running, RunningMut, RunningVariance, Saved, SavedMut};
-use crate::moments::{Narrow, column_moments, narrow_moments, plane_moments};
+use crate::moments::{Narrow, narrow_moments, plane_moments};
 use crate::simd::apply::map;
 use crate::simd::columns::{Columns, WIDTH, map_columns, sum_columns};
 use crate::simd::planes::{TILE, map_planes, sum_planes};
@@ -9,8 +10,8 @@ use crate::simd::{Lanes, Simd};
 use crate::{Channels, Element};
 
 /// What finishes a batch's statistics.
-pub(super) struct Batch<T> {
-    n: T,
+pub(crate) struct Batch<T> {
+    pub(super) n: T,
     epsilon: T,
     /// The weight of the running statistics, and of the batch.
     keep: T,
@@ -20,7 +21,7 @@ pub(super) struct Batch<T> {
 }
 
 impl<T: Element> Batch<T> {
-    pub(super) fn new(config: &BatchNorm, weight: f64, n: f64) -> Self {
+    pub(crate) fn new(config: &BatchNorm, weight: f64, n: f64) -> Self {
         let bias = match config.running_variance {
             RunningVariance::Unbiased => n / (n - 1.0),
             RunningVariance::Biased => 1.0,
@@ -36,7 +37,7 @@ impl<T: Element> Batch<T> {
 
     /// Turns variances into `inv_std`, and brings the running statistics up to date.
     #[inline(always)]
-    fn finish<S: Simd>(&self, simd: S, mean: &[T], variance: &mut [T], running: [&mut [T]; 2]) {
+    pub(super) fn finish<S: Simd>(&self, simd: S, mean: &[T], variance: &mut [T], running: [&mut [T]; 2]) {
         let one = T::Lanes::<S>::splat(simd, T::from(1));
         let epsilon = T::Lanes::<S>::splat(simd, self.epsilon);
         let keep = T::Lanes::<S>::splat(simd, self.keep);
@@ -61,7 +62,7 @@ impl<T: Element> Batch<T> {
 
 /// `(x - mean) * (inv_std * gamma) + beta`.
 #[inline(always)]
-fn normalise<T: Element, S: Simd>(
+pub(super) fn normalise<T: Element, S: Simd>(
     [mean, inv_std, gamma, beta]: [T::Lanes<S>; 4],
     x: T::Lanes<S>,
 ) -> T::Lanes<S> {
@@ -118,19 +119,11 @@ pub(super) fn forward_kernel<T: Element, S: Simd>(
     } else {
         // The pivots lie in the first row of y until it is written.
         let pivot = y.get_mut(..count).unwrap_or_default();
-        column_moments(simd, columns, x, batch.n, [&mut *mean, &mut *inv_std], pivot);
-        batch.finish(simd, mean, inv_std, [running.mean, running.variance]);
+        let running = [running.mean, running.variance];
+        column_statistics(simd, batch, columns, x, running, [&mut *mean, &mut *inv_std], pivot);
         params = [mean, inv_std, affine.gamma, affine.beta];
     }
-    map_columns(
-        simd,
-        columns,
-        [x],
-        y,
-        params,
-        #[inline(always)]
-        |params, [x], _| normalise::<T, S>(params, x),
-    );
+    map_normalised(simd, columns, x, y, params);
 }
 
 /// Columns whose scales an evaluation computes at a time.
@@ -234,13 +227,16 @@ fn evaluation_scale<T: Element, S: Simd>(simd: S, epsilon: T, x: [&[T]; 2], scal
 
 /// What the gradient is summed of: `dy` and `dy * (x - mean)`.
 #[inline(always)]
-fn gradient_terms<T: Element, S: Simd>([x, dy]: [T::Lanes<S>; 2], mean: T::Lanes<S>) -> [T::Lanes<S>; 2] {
+pub(super) fn gradient_terms<T: Element, S: Simd>(
+    [x, dy]: [T::Lanes<S>; 2],
+    mean: T::Lanes<S>,
+) -> [T::Lanes<S>; 2] {
     [dy, x - mean]
 }
 
 /// `dx`, with `1 / n`.
 #[inline(always)]
-fn gradient<T: Element, S: Simd>(
+pub(super) fn gradient<T: Element, S: Simd>(
     per_n: T::Lanes<S>,
     [mean, inv_std, gamma, dgamma, dbeta]: [T::Lanes<S>; 5],
     x: T::Lanes<S>,
@@ -252,7 +248,7 @@ fn gradient<T: Element, S: Simd>(
 
 /// From the sum of `dy * (x - mean)` to that of `dy * z`.
 #[inline(always)]
-fn finish_gamma<T: Element, S: Simd>(simd: S, inv_std: &[T], dgamma: &mut [T]) {
+pub(super) fn finish_gamma<T: Element, S: Simd>(simd: S, inv_std: &[T], dgamma: &mut [T]) {
     map(
         simd,
         [inv_std],
@@ -343,31 +339,11 @@ pub(super) fn backward_kernel<T: Element, S: Simd>(
         }
         params = buffers.each_ref().map(|b| &b[..]);
     } else {
-        let sums = [&mut *dbeta, &mut *dgamma];
-        sum_columns(simd, columns, [x, dy.unwrap_or(dx)], saved.mean, sums, gradient_terms::<T, S>);
-        finish_gamma(simd, saved.inv_std, dgamma);
+        let gradients = AffineGradient { gamma: &mut *dgamma, beta: &mut *dbeta };
+        column_gradients(simd, columns, [x, dy.unwrap_or(dx)], saved, gradients);
         params = [saved.mean, saved.inv_std, gamma, dgamma, dbeta];
     }
-    match dy {
-        Some(dy) => map_columns(
-            simd,
-            columns,
-            [x, dy],
-            dx,
-            params,
-            #[inline(always)]
-            |params, [x, dy], _| gradient::<T, S>(per_n, params, x, dy),
-        ),
-        None => map_columns(
-            simd,
-            columns,
-            [x],
-            dx,
-            params,
-            #[inline(always)]
-            |params, [x], dy| gradient::<T, S>(per_n, params, x, dy),
-        ),
-    }
+    map_gradients(simd, columns, n, x, dy, dx, params);
 }
 
 #[inline(always)]

@@ -8,11 +8,11 @@ use crate::{Element, ShapeError};
 /// Nothing is checked until a kernel takes it; a slice that is too short is then a [`ShapeError`].
 #[derive(Clone, Copy, Debug)]
 pub struct MatRef<'a, T> {
-    pub(super) data: &'a [T],
-    pub(super) rows: usize,
-    pub(super) cols: usize,
-    pub(super) row_stride: usize,
-    pub(super) col_stride: usize,
+    pub(crate) data: &'a [T],
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) col_stride: usize,
 }
 
 impl<'a, T> MatRef<'a, T> {
@@ -59,8 +59,15 @@ impl<'a, T> MatRef<'a, T> {
         }
     }
 
+    /// The first `at` rows, and the others.
+    pub(crate) fn split_rows(self, at: usize) -> (Self, Self) {
+        let at = at.min(self.rows);
+        let below = self.data.get(at.saturating_mul(self.row_stride)..).unwrap_or_default();
+        (Self { rows: at, ..self }, Self { data: below, rows: self.rows - at, ..self })
+    }
+
     #[inline(always)]
-    pub(super) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {
+    pub(crate) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {
         let span = span(self.rows, self.cols, self.row_stride, self.col_stride);
         expect_at_least(argument, span, self.data.len())
     }
@@ -69,11 +76,11 @@ impl<'a, T> MatRef<'a, T> {
 /// A matrix in a slice, to write: as [`MatRef`]. Its elements must not overlap.
 #[derive(Debug)]
 pub struct MatMut<'a, T> {
-    pub(super) data: &'a mut [T],
-    pub(super) rows: usize,
-    pub(super) cols: usize,
-    pub(super) row_stride: usize,
-    pub(super) col_stride: usize,
+    pub(crate) data: &'a mut [T],
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    pub(crate) row_stride: usize,
+    pub(crate) col_stride: usize,
 }
 
 impl<'a, T> MatMut<'a, T> {
@@ -107,8 +114,20 @@ impl<'a, T> MatMut<'a, T> {
         }
     }
 
+    /// The first `at` rows, and the others: of a matrix whose rows do not interleave.
+    pub(crate) fn split_rows(self, at: usize) -> (Self, Self) {
+        let (rows, cols, row_stride, col_stride) = (self.rows, self.cols, self.row_stride, self.col_stride);
+        let at = at.min(rows);
+        let first = at.saturating_mul(row_stride).min(self.data.len());
+        let (data, below) = self.data.split_at_mut_checked(first).unwrap_or_default();
+        (
+            Self::strided(data, at, cols, row_stride, col_stride),
+            Self::strided(below, rows - at, cols, row_stride, col_stride),
+        )
+    }
+
     #[inline(always)]
-    pub(super) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {
+    pub(crate) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {
         let span = span(self.rows, self.cols, self.row_stride, self.col_stride);
         expect_at_least(argument, span, self.data.len())?;
         if self.rows == 0 || self.cols == 0 {

@@ -235,10 +235,12 @@ pub(crate) fn take_chunk<'a, T: Element, const N: usize>(x: &mut [&'a [T]; N]) -
 /// Each slice as whole blocks and a tail.
 #[inline(always)]
 pub(super) fn split<T: Element, const N: usize>(x: [&[T]; N]) -> [(&[T::Block], &[T]); N] {
-    x.map(
-        #[inline(always)]
-        |x| T::blocks(x),
-    )
+    // A loop: `map` of an array may be left out of line.
+    let mut parts: [(&[T::Block], &[T]); N] = [(&[], &[]); N];
+    for (part, x) in parts.iter_mut().zip(x) {
+        *part = T::blocks(x);
+    }
+    parts
 }
 
 /// Cuts every body to its first `n` elements; `false` where one is shorter.

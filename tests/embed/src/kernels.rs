@@ -11,7 +11,7 @@ use slicewise::kernels::{
     Running, RunningMut, Saved, SavedMut, Step,
 };
 
-use crate::{hide, say};
+use crate::{Backwards, hide, say};
 
 /// Rows and columns of the operands, and their elements.
 const ROWS: usize = 10;
@@ -27,6 +27,7 @@ pub fn run<T: Element>(level: Level) -> bool {
     let kernels: &[(&CStr, Check<T>)] = &[
         (c"reduce is wrong", reduce),
         (c"gemm is wrong", gemm),
+        (c"parallel is wrong", parallel),
         (c"rows is wrong", rows),
         (c"activation is wrong", activation),
         (c"maxout is wrong", maxout),
@@ -101,6 +102,30 @@ fn gemm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
         && is_all(c.get(..ROWS * 5).unwrap_or_default(), COLS as u8)
 }
 
+fn parallel<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [x, y, c, ..], .. } = operands;
+    let mut scratch = [T::default(); kernels::gemm_on_scratch_len(ROWS, 5, COLS, 3)];
+    let a = MatRef::strided(x, ROWS, COLS, black_box(COLS), black_box(1));
+    let b = MatRef::strided(y, COLS, 5, black_box(5), black_box(1));
+    let c_view = MatMut::strided(c, ROWS, 5, black_box(5), black_box(1));
+    let zero = black_box(T::default());
+    let product = kernels::gemm_on(&Backwards, *level, T::from(1), a, b, zero, c_view, hide(&mut scratch))
+        .is_ok()
+        && is_all(c.get(..ROWS * 5).unwrap_or_default(), COLS as u8);
+    // dy = 1, and a weight of 1 takes a step of 1.
+    let (relu, pool) = (black_box(Activation::Relu), &Backwards);
+    let step = Step { optimizer: black_box(Optimizer::Sgd), learning_rate: 1.0, regularisation: 0.0, t: 1 };
+    let activation = kernels::activate_on(pool, *level, relu, x, c).is_ok()
+        && kernels::activate_in_place_on(pool, *level, relu, c).is_ok()
+        && kernels::activation_backward_in_place_on(pool, *level, relu, c, y).is_ok()
+        && is_all(y, 1)
+        && kernels::activation_backward_on(pool, *level, relu, x, y, c).is_ok()
+        && is_all(c, 1);
+    let update =
+        kernels::optimizer_step_on(pool, *level, &step, c, y, &mut [], &mut []).is_ok() && is_all(c, 0);
+    product && activation && update
+}
+
 fn rows<T: Element>(operands: &mut Operands<'_, T>) -> bool {
     let Operands { level, long: [x, y, ..], short: [row, sum, ..], .. } = operands;
     kernels::repeat_row(*level, row, x).is_ok()
@@ -151,7 +176,7 @@ fn batch_norm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
     kernels::batch_norm_forward(*level, &config, 0, channels, x, affine, running, saved, y).is_ok()
         && is_all(y, 1)
         && {
-            let (dgamma, dbeta) = (mean, variance);
+            let (dgamma, dbeta) = (&mut **mean, &mut **variance);
             let saved = Saved { mean: saved_mean, inv_std };
             let gradient = AffineGradient { gamma: dgamma, beta: dbeta };
             kernels::batch_norm_backward(*level, channels, x, gamma, saved, dy, dx, gradient).is_ok()
@@ -161,6 +186,27 @@ fn batch_norm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
                         .is_ok()
                 }
                 && is_all(dbeta, ROWS as u8)
+        }
+        && {
+            let (affine, pool) = (Affine { gamma, beta }, &Backwards);
+            let running = RunningMut { mean, variance };
+            let saved = SavedMut { mean: saved_mean, inv_std };
+            kernels::batch_norm_forward_on(pool, *level, &config, 0, channels, x, affine, running, saved, y)
+                .is_ok()
+                && is_all(y, 1)
+        }
+        && {
+            let (pool, saved) = (&Backwards, Saved { mean: saved_mean, inv_std });
+            let gradient = AffineGradient { gamma: mean, beta: variance };
+            kernels::batch_norm_backward_on(pool, *level, channels, x, gamma, saved, y, dx, gradient).is_ok()
+                && {
+                    let gradient = AffineGradient { gamma: mean, beta: variance };
+                    kernels::batch_norm_backward_in_place_on(
+                        pool, *level, channels, x, gamma, saved, y, gradient,
+                    )
+                    .is_ok()
+                }
+                && is_all(variance, ROWS as u8)
         }
 }
 

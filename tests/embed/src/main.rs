@@ -14,7 +14,7 @@ use core::ffi::{CStr, c_char, c_int};
 use core::hint::black_box;
 use core::panic::PanicInfo;
 
-use slicewise::kernels::Level;
+use slicewise::kernels::{Level, Parallel};
 
 mod kernels;
 mod search;
@@ -52,6 +52,20 @@ extern "C" fn main() -> c_int {
         & trainer::run::<f64>(level)
         & search::run();
     c_int::from(!right)
+}
+
+/// Runs the second half first, as any pool may.
+struct Backwards;
+
+impl Parallel for Backwards {
+    fn threads(&self) -> usize {
+        black_box(3)
+    }
+
+    fn join(&self, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+        b();
+        a();
+    }
 }
 
 /// Prints a line.

@@ -15,11 +15,11 @@ use slicewise::preprocess::{
 use slicewise::schedule::{Schedule, warm_up};
 use slicewise::theory::{Signal, hidden_layers};
 use slicewise::{
-    Activation, Error, Init, Layer, Network, Optimizer, Role, Update, arena_len, inference_arena_len,
-    saved_len,
+    Activation, Error, Init, Layer, Network, Optimizer, Role, Update, arena_len, arena_len_on,
+    inference_arena_len, saved_len,
 };
 
-use crate::{hide, say};
+use crate::{Backwards, hide, say};
 
 const NET: &[Layer] = &[
     Layer::dense(2, 32),
@@ -81,8 +81,8 @@ fn train<T: Element>(level: Level) -> Result<bool, Error> {
     }
 
     let net = black_box(NET);
-    let mut arena = [T::default(); arena_len(NET, BATCH)];
-    let mut network = Network::bind(net, black_box(BATCH), level, hide(&mut arena))?;
+    let mut arena = [T::default(); arena_len_on(NET, BATCH, 3)];
+    let mut network = Network::bind_on(net, black_box(BATCH), level, Backwards, hide(&mut arena))?;
     network.set_seed(black_box(1));
     network.initialise(black_box(Init::Auto), &mut Pcg64::new(black_box(1), 1))?;
     let mut update = black_box(Update {

@@ -1,0 +1,200 @@
+//! Activations over a pool: slices cut in pieces.
+
+use super::{Parallel, bands, cut, cut_mut, fork};
+use crate::error::expect_len;
+use crate::{
+    Activation, Element, Level, ShapeError, activate, activate_in_place, activation_backward,
+    activation_backward_in_place,
+};
+
+/// The least elements of a piece: some 10 us.
+const PIECE: usize = if cfg!(test) { 1 << 6 } else { 1 << 16 };
+/// Pieces are multiples of two cache lines.
+const UNIT: usize = 32;
+
+/// The length of each piece and how many there are.
+fn pieces(len: usize, pool: &impl Parallel) -> (usize, usize) {
+    bands(len, UNIT, pool.threads().min(len / PIECE))
+}
+
+/// [`activate`] over a pool, to the same bits. Below 131,072 elements it stays on one thread.
+///
+/// ```
+/// use slicewise_kernels::{Activation, Level, Serial, activate_on};
+///
+/// let mut y = [0.0f32; 3];
+/// activate_on(&Serial, Level::detect(), Activation::Relu, &[-2.0, 0.0, 3.0], &mut y)?;
+/// assert_eq!(y, [0.0, 0.0, 3.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// As [`activate`].
+pub fn activate_on<T: Element, P: Parallel>(
+    pool: &P,
+    level: Level,
+    activation: Activation,
+    x: &[T],
+    y: &mut [T],
+) -> Result<(), ShapeError> {
+    expect_len("y", x.len(), y.len())?;
+    let (len, count) = pieces(y.len(), pool);
+    fork(pool, count, (x, y), &|(x, y): (&[T], _), n| zip(cut(x, n * len), cut_mut(y, n * len)), &|(x, y)| {
+        activate(level, activation, x, y)
+    })
+}
+
+/// [`activate_in_place`] over a pool, to the same bits. Below 131,072 elements it stays on one thread.
+///
+/// # Errors
+/// [`ShapeError`] where the pool does not run what it is given.
+pub fn activate_in_place_on<T: Element, P: Parallel>(
+    pool: &P,
+    level: Level,
+    activation: Activation,
+    y: &mut [T],
+) -> Result<(), ShapeError> {
+    let (len, count) = pieces(y.len(), pool);
+    fork(pool, count, y, &|y, n| cut_mut(y, n * len), &|y: &mut [T]| {
+        activate_in_place(level, activation, y);
+        Ok(())
+    })
+}
+
+/// [`activation_backward`] over a pool, to the same bits. Below 131,072 elements it stays on one thread.
+///
+/// # Errors
+/// As [`activation_backward`].
+pub fn activation_backward_on<T: Element, P: Parallel>(
+    pool: &P,
+    level: Level,
+    activation: Activation,
+    y: &[T],
+    dy: &[T],
+    dx: &mut [T],
+) -> Result<(), ShapeError> {
+    activation.expect_derivative_from_output()?;
+    expect_len("dy", y.len(), dy.len())?;
+    expect_len("dx", y.len(), dx.len())?;
+    let (len, count) = pieces(dx.len(), pool);
+    fork(
+        pool,
+        count,
+        ((y, dy), dx),
+        &|((y, dy), dx): ((&[T], &[T]), _), n| {
+            zip(zip(cut(y, n * len), cut(dy, n * len)), cut_mut(dx, n * len))
+        },
+        &|((y, dy), dx)| activation_backward(level, activation, y, dy, dx),
+    )
+}
+
+/// [`activation_backward_in_place`] over a pool, to the same bits. Below 131,072 elements it stays on one thread.
+///
+/// ```
+/// use slicewise_kernels::{Activation, Level, Serial, activation_backward_in_place_on};
+///
+/// let (y, mut dy) = ([0.0f32, 3.0], [5.0, 5.0]);
+/// activation_backward_in_place_on(&Serial, Level::detect(), Activation::Relu, &y, &mut dy)?;
+/// assert_eq!(dy, [0.0, 5.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// As [`activation_backward_in_place`].
+pub fn activation_backward_in_place_on<T: Element, P: Parallel>(
+    pool: &P,
+    level: Level,
+    activation: Activation,
+    y: &[T],
+    dy: &mut [T],
+) -> Result<(), ShapeError> {
+    activation.expect_derivative_from_output()?;
+    expect_len("dy", y.len(), dy.len())?;
+    let (len, count) = pieces(dy.len(), pool);
+    fork(pool, count, (y, dy), &|(y, dy): (&[T], _), n| zip(cut(y, n * len), cut_mut(dy, n * len)), &|(
+        y,
+        dy,
+    )| {
+        activation_backward_in_place(level, activation, y, dy)
+    })
+}
+
+/// The first halves, and the second ones.
+fn zip<A, B>((a, a_rest): (A, A), (b, b_rest): (B, B)) -> ((A, B), (A, B)) {
+    ((a, b), (a_rest, b_rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parallel::tests::{Scoped, ordered};
+    use crate::reference::strategies::special_slice;
+    use crate::reference::{assert_same_bits, levels};
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    const ALL: [Activation; 6] = [
+        Activation::Identity,
+        Activation::Relu,
+        Activation::LeakyRelu { slope: 0.1 },
+        Activation::Elu { alpha: 1.5 },
+        Activation::Sigmoid,
+        Activation::Tanh,
+    ];
+
+    /// What each function leaves.
+    fn run<T: Element>(pool: &impl Parallel, level: Level, f: Activation, x: &[T], dy: &[T]) -> [Vec<T>; 4] {
+        let (mut y, mut in_place) = (std::vec![T::from(7); x.len()], x.to_vec());
+        activate_on(pool, level, f, x, &mut y).unwrap();
+        activate_in_place_on(pool, level, f, &mut in_place).unwrap();
+        let (mut dx, mut dy_to_dx) = (std::vec![T::from(7); x.len()], dy.to_vec());
+        activation_backward_on(pool, level, f, &y, dy, &mut dx).unwrap();
+        activation_backward_in_place_on(pool, level, f, &y, &mut dy_to_dx).unwrap();
+        [y, in_place, dx, dy_to_dx]
+    }
+
+    fn check<T: Element>(x: &[T], dy: &[T]) {
+        for level in levels() {
+            for f in ALL {
+                let (mut y, mut dx) = (std::vec![T::default(); x.len()], std::vec![T::default(); x.len()]);
+                activate(level, f, x, &mut y).unwrap();
+                activation_backward(level, f, &y, dy, &mut dx).unwrap();
+                let expected = [&y, &y, &dx, &dx];
+                let mut runs: Vec<_> = ordered().iter().map(|pool| run(pool, level, f, x, dy)).collect();
+                runs.push(run(&Scoped(3), level, f, x, dy));
+                for run in runs {
+                    for (actual, expected) in run.iter().zip(expected) {
+                        assert_same_bits(actual, expected, "pieces", level);
+                    }
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn any_number_of_threads_gives_the_same_bits(
+            (x, dy) in (0usize..700).prop_flat_map(|n| (special_slice::<f32>(n), special_slice::<f32>(n))),
+            (x2, dy2) in (0usize..700).prop_flat_map(|n| (special_slice::<f64>(n), special_slice::<f64>(n))),
+        ) {
+            check(&x, &dy);
+            check(&x2, &dy2);
+        }
+    }
+
+    #[test]
+    fn errors_leave_outputs_untouched() {
+        let (x, mut y, level, pool) =
+            (std::vec![1.0f32; 300], std::vec![7.0; 299], Level::detect(), Scoped(2));
+        assert_eq!(activate_on(&pool, level, Activation::Tanh, &x, &mut y).unwrap_err().argument, "y");
+        let run = |f, y: &mut [f32]| activation_backward_in_place_on(&pool, level, f, &x, y);
+        assert_eq!(run(Activation::Tanh, &mut y).unwrap_err().argument, "dy");
+        let steep = Activation::Elu { alpha: -1.0 };
+        assert!(run(steep, &mut [7.0; 300]).is_err());
+        assert!(activation_backward_on(&pool, level, steep, &x, &x, &mut [7.0; 300]).is_err());
+        assert!(activation_backward_on(&pool, level, Activation::Relu, &x, &x, &mut y).is_err());
+        assert_eq!(y, [7.0; 299]);
+    }
+}

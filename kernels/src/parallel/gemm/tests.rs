@@ -1,0 +1,164 @@
+//! The bits of [`gemm`], for any number of threads, in any order.
+
+use super::*;
+use crate::parallel::tests::{Ordered, Scoped, ordered};
+use crate::reference::strategies::{slice, value};
+use crate::reference::{assert_same_bits, levels};
+use proptest::prelude::*;
+use std::vec::Vec;
+
+/// How an operand lies in its slice: row and column stride for so many rows and columns.
+#[derive(Clone, Copy, Debug)]
+enum Lay {
+    Rows,
+    Columns,
+    Gaps,
+}
+
+impl Lay {
+    fn strides(self, rows: usize, cols: usize) -> (usize, usize) {
+        match self {
+            Self::Rows => (cols, 1),
+            Self::Columns => (1, rows),
+            Self::Gaps => (2 * cols + 3, 2),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Case<T> {
+    m: usize,
+    n: usize,
+    k: usize,
+    lays: [Lay; 3],
+    alpha: T,
+    beta: T,
+    values: Vec<T>,
+}
+
+impl<T: Element> Case<T> {
+    /// All of C's slice after the product, gaps included.
+    fn run(&self, level: Level, pool: Option<&impl Parallel>) -> Vec<T> {
+        let Self { m, n, k, lays: [a_lay, b_lay, c_lay], alpha, beta, .. } = *self;
+        let fill = |len: usize, from: usize| -> Vec<T> {
+            self.values.iter().cycle().skip(from).take(len).copied().collect()
+        };
+        let ((ra, ca), (rb, cb), (rc, cc)) = (a_lay.strides(m, k), b_lay.strides(k, n), c_lay.strides(m, n));
+        let (a, b, mut c) = (fill(m * ra + k * ca, 0), fill(k * rb + n * cb, 5), fill(m * rc + n * cc, 11));
+        if beta == T::default() {
+            c.fill(T::from_f64(f64::NAN));
+        }
+        let (a, b) = (MatRef::strided(&a, m, k, ra, ca), MatRef::strided(&b, k, n, rb, cb));
+        let to = MatMut::strided(&mut c, m, n, rc, cc);
+        match pool {
+            Some(pool) => {
+                let mut scratch =
+                    std::vec![T::from_f64(f64::NAN); gemm_on_scratch_len(m, n, k, pool.threads())];
+                gemm_on(pool, level, alpha, a, b, beta, to, &mut scratch).unwrap();
+            }
+            None => {
+                let mut scratch = std::vec![T::default(); gemm_scratch_len(m, n, k)];
+                gemm(level, alpha, a, b, beta, to, &mut scratch).unwrap();
+            }
+        }
+        c
+    }
+
+    fn check(&self) {
+        for level in levels() {
+            let alone = self.run(level, None::<&Ordered>);
+            for pool in ordered() {
+                let what = std::format!("{pool:?}");
+                assert_same_bits(&self.run(level, Some(&pool)), &alone, &what, level);
+            }
+            assert_same_bits(&self.run(level, Some(&Scoped(3))), &alone, "threads", level);
+        }
+    }
+}
+
+fn case<T: Element>() -> impl Strategy<Value = Case<T>> {
+    let lay = || prop_oneof![3 => Just(Lay::Rows), 1 => Just(Lay::Columns), 1 => Just(Lay::Gaps)];
+    let size = || prop_oneof![2 => 1usize..5, 3 => 5usize..60, 2 => 60usize..200];
+    let scalar = || prop_oneof![Just(T::from(1)), Just(T::default()), value::<T>()];
+    ((size(), size(), size()), [lay(), lay(), lay()], scalar(), scalar(), slice(997))
+        .prop_map(|((m, n, k), lays, alpha, beta, values)| Case { m, n, k, lays, alpha, beta, values })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits_f32(case in case::<f32>()) {
+        case.check();
+    }
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits_f64(case in case::<f64>()) {
+        case.check();
+    }
+
+    /// An arena that holds the scratch of a batch holds that of every smaller one.
+    #[test]
+    fn scratch_grows_with_every_size(sizes in [1usize..3000, 1usize..3000, 1usize..3000], threads in 1usize..9, by in [0usize..300, 0usize..300, 0usize..300]) {
+        let ([m, n, k], [dm, dn, dk]) = (sizes, by);
+        prop_assert!(gemm_scratch_len(m, n, k) <= gemm_scratch_len(m + dm, n + dn, k + dk));
+        prop_assert!(gemm_on_scratch_len(m, n, k, threads) <= gemm_on_scratch_len(m + dm, n + dn, k + dk, threads));
+        prop_assert!(gemm_on_scratch_len(m, n, k, threads) <= gemm_on_scratch_len(m, n, k, threads + 1));
+    }
+}
+
+/// What each shape is divided by, so that no path goes untested.
+#[test]
+fn few_rows_are_divided_by_columns() {
+    let plan = |m: usize, n: usize, row_stride, col_stride| {
+        let mut c = std::vec![0.0f32; m * row_stride + n * col_stride];
+        Plan::new(2, &MatMut::strided(&mut c, m, n, row_stride, col_stride))
+    };
+    assert_eq!(plan(512, 512, 512, 1), Plan::Rows { height: 264, count: 2 });
+    assert_eq!(plan(64, 64, 64, 1), Plan::Rows { height: 32, count: 2 });
+    assert_eq!(plan(64, 500, 500, 1), Plan::Copied { width: 256, count: 2 });
+    assert_eq!(plan(64, 500, 1001, 2), Plan::Rows { height: 32, count: 2 });
+    assert_eq!(plan(1, 500, 500, 1), Plan::Columns { width: 256, count: 2 });
+    assert_eq!(plan(64, 500, 1, 64), Plan::Columns { width: 256, count: 2 });
+    assert_eq!(plan(64, 1, 1, 64), Plan::Rows { height: 32, count: 2 });
+    assert_eq!(plan(7, 20, 20, 1), Plan::Whole);
+}
+
+#[test]
+fn errors_leave_c_untouched() {
+    let pool = Ordered { threads: 2, backwards: false };
+    let (m, n, k) = (40, 50, 60);
+    let (a, b, mut c) = (std::vec![1.0f32; m * k], std::vec![1.0; k * n], std::vec![7.0; m * n]);
+    let len = gemm_on_scratch_len(m, n, k, 2);
+    assert!(len > gemm_scratch_len(m, n, k));
+    let mut scratch = std::vec![0.0; len];
+    let mut run =
+        |a: MatRef<'_, f32>, b: MatRef<'_, f32>, rows: usize, stride: usize, scratch: &mut [f32]| {
+            let to = MatMut::strided(&mut c, rows, n, stride, 1);
+            let error = gemm_on(&pool, Level::detect(), 1.0, a, b, 0.0, to, scratch).unwrap_err();
+            assert!(c.iter().all(|c| *c == 7.0));
+            (error.argument, error.expected, error.actual)
+        };
+    let (good_a, good_b) = (MatRef::row_major(&a, m, k), MatRef::row_major(&b, k, n));
+    assert_eq!(run(good_a, good_b.t(), m, n, &mut scratch), ("b's rows", k, n));
+    assert_eq!(run(good_a, good_b, m - 1, n, &mut scratch), ("c's rows", m, m - 1));
+    assert_eq!(run(MatRef::row_major(&a[1..], m, k), good_b, m, n, &mut scratch), ("a", m * k, m * k - 1));
+    assert_eq!(run(good_a, good_b, m, n - 1, &mut scratch), ("c's larger stride", n, n - 1));
+    assert_eq!(run(good_a, good_b, m, n, &mut scratch[1..]), ("scratch", len, len - 1));
+}
+
+/// A pool's own threads, and the threshold as it stands outside of tests.
+#[cfg(feature = "rayon")]
+#[test]
+fn a_pool_of_rayon_gives_the_same_bits() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    assert_eq!(pool.threads(), 3);
+    let values: Vec<f32> = (0..997u16).map(|i| f32::from(i * 37 % 101) / 50.0 - 1.0).collect();
+    for (m, n, k) in [(300, 200, 100), (30, 300, 200), (1, 1000, 300)] {
+        let case = Case { m, n, k, lays: [Lay::Rows; 3], alpha: 1.0, beta: 1.0, values: values.clone() };
+        let level = Level::detect();
+        let alone = case.run(level, None::<&Ordered>);
+        assert_same_bits(&case.run(level, Some(&pool)), &alone, "from outside", level);
+        assert_same_bits(&pool.install(|| case.run(level, Some(&pool))), &alone, "from inside", level);
+    }
+}
