@@ -77,7 +77,7 @@ pub use optimizer::{Optimizer, Step, UpdateNorms, optimizer_step};
 pub use parallel::{
     Parallel, Serial, activate_in_place_on, activate_on, activation_backward_in_place_on,
     activation_backward_on, batch_norm_backward_in_place_on, batch_norm_backward_on, batch_norm_forward_on,
-    gemm_on, gemm_on_scratch_len, optimizer_step_on,
+    gemm_on, gemm_on_scratch_len, gemm_with_epilogue_on, optimizer_step_on,
 };
 pub use random::{fill_dropout_mask, fill_normal, fill_uniform};
 pub use reduce::{

@@ -6,9 +6,9 @@ use super::Network;
 use super::place::{Place, span, span_mut};
 use crate::arena::{Arena, in_place, line};
 use crate::kernels::{
-    Affine, Channels, Element, Level, MatMut, MatRef, Parallel, Running, RunningMut, SavedMut,
-    activate_in_place_on, activate_on, batch_norm_evaluate, batch_norm_evaluate_in_place,
-    batch_norm_forward_on, fill_dropout_mask, gemm_on, maxout, multiply, repeat_row,
+    Activation, Affine, Channels, Element, Epilogue, Level, MatMut, MatRef, Parallel, Running, RunningMut,
+    SavedMut, activate_in_place_on, activate_on, batch_norm_evaluate, batch_norm_evaluate_in_place,
+    batch_norm_forward_on, fill_dropout_mask, gemm_with_epilogue_on, maxout, multiply,
 };
 use crate::{Error, Layer};
 
@@ -24,7 +24,9 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
             let (before, after) = activations.split_at_mut_checked(place.activations).unwrap_or_default();
             let at = place.input(batch);
             if in_place(layer, previous) {
-                if let Layer::Activation(activation) = layer {
+                if let Layer::Activation(activation) = layer
+                    && !applied(previous)
+                {
                     activate_in_place_on(pool, level, *activation, span_mut(before, at, rows * width)?)?;
                 }
             } else {
@@ -39,6 +41,7 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
                             width,
                             out,
                             parameters.get(place.parameters..).unwrap_or_default(),
+                            activation_of(self.layers.get(index + 1)),
                             x,
                             y,
                             scratch,
@@ -102,6 +105,7 @@ pub(super) fn forward_inference<'n, T: Element, P: Parallel>(
                     width,
                     out,
                     parameters.get(place.parameters..).unwrap_or_default(),
+                    activation_of(network.layers.get(index + 1)),
                     x,
                     y,
                     scratch,
@@ -120,6 +124,7 @@ pub(super) fn forward_inference<'n, T: Element, P: Parallel>(
                     batch_norm_evaluate_in_place(level, config.epsilon, channels, y, affine, running)?;
                 }
             }
+            Layer::Activation(_) if applied(previous) => {}
             Layer::Activation(activation) => {
                 activate_in_place_on(pool, level, *activation, span_mut(from, 0, rows * width)?)?;
             }
@@ -135,7 +140,20 @@ pub(super) fn forward_inference<'n, T: Element, P: Parallel>(
     span(from, 0, rows * place.width)
 }
 
-/// `Y = X W + b`, with W and then b at the start of `parameters`.
+/// What a dense layer applies to its output itself: the layer after it, where that is an activation.
+fn activation_of(next: Option<&Layer>) -> Activation {
+    match next {
+        Some(Layer::Activation(activation)) => *activation,
+        _ => Activation::Identity,
+    }
+}
+
+/// Whether the layer before an activation has applied it.
+fn applied(previous: Option<&Layer>) -> bool {
+    matches!(previous, Some(Layer::Dense { .. }))
+}
+
+/// `Y = f(X W + b)`, with W and then b at the start of `parameters`.
 fn dense<T: Element>(
     pool: &impl Parallel,
     level: Level,
@@ -143,16 +161,16 @@ fn dense<T: Element>(
     inputs: usize,
     outputs: usize,
     parameters: &[T],
+    activation: Activation,
     x: &[T],
     y: &mut [T],
     scratch: &mut [T],
 ) -> Result<(), Error> {
     let weight = span(parameters, 0, inputs * outputs)?;
     let bias = span(parameters, line(inputs * outputs), outputs)?;
-    repeat_row(level, bias, y)?;
     let (x, w) = (MatRef::row_major(x, rows, inputs), MatRef::row_major(weight, inputs, outputs));
-    let one = T::from(1);
-    gemm_on(pool, level, one, x, w, one, MatMut::row_major(y, rows, outputs), scratch)?;
+    let (y, epilogue) = (MatMut::row_major(y, rows, outputs), Epilogue { bias: Some(bias), activation });
+    gemm_with_epilogue_on(pool, level, T::from(1), x, w, T::default(), y, epilogue, scratch)?;
     Ok(())
 }
 

@@ -175,6 +175,9 @@ impl<T: Element> MatMut<'_, T> {
         let (lines, along) =
             if self.row_stride == 1 && self.col_stride != 1 { (cols, rows) } else { (rows, cols) };
         let (len, steps) = if along.1 == 1 { (along.0, 1) } else { (1, along.0) };
+        if along.1 == 1 && lines.1 == len {
+            return self.data.get_mut(..lines.0 * len).map_or((), f);
+        }
         for i in 0..lines.0 {
             for j in 0..steps {
                 let first = i * lines.1 + j * along.1;

@@ -3,10 +3,10 @@
 //! Bands of rows of C are slices of their own, and so are single rows' bands of columns. Where rows are few, packing B for each
 //! band again would take too much of the time: then bands of columns go through scratch, as columns interleave.
 
-use super::{Parallel, bands, both, cut_mut, fork};
+use super::{Parallel, bands, both, cut, cut_mut, fork};
 use crate::error::{expect_at_least, expect_len};
-use crate::gemm::{MatMut, MatRef, gemm, gemm_scratch_len};
-use crate::{Element, Level, ShapeError};
+use crate::gemm::{Epilogue, MatMut, MatRef, gemm_scratch_len, gemm_with_epilogue};
+use crate::{Activation, Element, Level, ShapeError};
 
 /// The least work for a band, in multiply-adds: some 20 us of one core, of which a pool's wake-up takes a few. In tests small products
 /// are divided too.
@@ -42,9 +42,9 @@ const fn most_bands(m: usize, n: usize, k: usize, threads: usize) -> usize {
     if most > 1 { most } else { 1 }
 }
 
-/// [`gemm`] over a pool, to the same bits: `C = alpha A B + beta C`.
+/// [`gemm`](crate::gemm()) over a pool, to the same bits: `C = alpha A B + beta C`.
 ///
-/// A small product is not divided, and takes no more time than [`gemm`]. C is divided by rows, or by columns where rows are few or
+/// A small product is not divided, and takes no more time than there. C is divided by rows, or by columns where rows are few or
 /// C lies by columns; each thread reads all that it needs of A and B.
 ///
 /// ```
@@ -60,7 +60,7 @@ const fn most_bands(m: usize, n: usize, k: usize, threads: usize) -> usize {
 /// ```
 ///
 /// # Errors
-/// As [`gemm`], with the scratch of [`gemm_on_scratch_len`] for the pool's threads.
+/// As [`gemm`](crate::gemm()), with the scratch of [`gemm_on_scratch_len`] for the pool's threads.
 pub fn gemm_on<T: Element, P: Parallel>(
     pool: &P,
     level: Level,
@@ -71,11 +71,46 @@ pub fn gemm_on<T: Element, P: Parallel>(
     c: MatMut<'_, T>,
     scratch: &mut [T],
 ) -> Result<(), ShapeError> {
+    let epilogue = Epilogue { bias: None, activation: Activation::Identity };
+    gemm_with_epilogue_on(pool, level, alpha, a, b, beta, c, epilogue, scratch)
+}
+
+/// [`gemm_with_epilogue`] over a pool, to the same bits: `C = f(alpha A B + beta C + bias)`.
+///
+/// Divided as [`gemm_on`]; each thread applies the epilogue to what it computed.
+///
+/// ```
+/// use slicewise_kernels::{Activation, Epilogue, Level, MatMut, MatRef, Serial, gemm_on_scratch_len, gemm_with_epilogue_on};
+///
+/// let (x, w) = ([1.0f32, 2.0], [1.0, 10.0, 100.0, 1000.0]); // (1, 2) and (2, 2)
+/// let epilogue = Epilogue { bias: Some(&[-300.0, 0.5]), activation: Activation::Relu };
+/// let mut y = [f32::NAN; 2];
+/// let mut scratch = [0.0; gemm_on_scratch_len(1, 2, 2, 1)];
+/// let (x, w) = (MatRef::row_major(&x, 1, 2), MatRef::row_major(&w, 2, 2));
+/// let y_matrix = MatMut::row_major(&mut y, 1, 2);
+/// gemm_with_epilogue_on(&Serial, Level::detect(), 1.0, x, w, 0.0, y_matrix, epilogue, &mut scratch)?;
+/// assert_eq!(y, [0.0, 2010.5]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// As [`gemm_with_epilogue`], with the scratch of [`gemm_on_scratch_len`] for the pool's threads.
+pub fn gemm_with_epilogue_on<T: Element, P: Parallel>(
+    pool: &P,
+    level: Level,
+    alpha: T,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+    beta: T,
+    c: MatMut<'_, T>,
+    epilogue: Epilogue<'_, T>,
+    scratch: &mut [T],
+) -> Result<(), ShapeError> {
     let (m, n, k) = (c.rows, c.cols, a.cols);
     let threads = pool.threads();
     let most = most_bands(m, n, k, threads);
     if most < 2 {
-        return gemm(level, alpha, a, b, beta, c, scratch);
+        return gemm_with_epilogue(level, alpha, a, b, beta, c, epilogue, scratch);
     }
     expect_len("b's rows", a.cols, b.rows)?;
     expect_len("c's rows", a.rows, c.rows)?;
@@ -84,8 +119,11 @@ pub fn gemm_on<T: Element, P: Parallel>(
     b.check("b")?;
     c.check("c")?;
     expect_at_least("scratch", gemm_on_scratch_len(m, n, k, threads), scratch.len())?;
+    if let Some(bias) = epilogue.bias {
+        expect_len("bias", n, bias.len())?;
+    }
     let each = gemm_scratch_len(m, n, k);
-    let product = Product { level, alpha, a, b, beta, c, scratch };
+    let product = Product { level, alpha, a, b, beta, c, epilogue, scratch };
     match Plan::new(most, &product.c) {
         Plan::Whole => product.run(),
         Plan::Rows { height, count } => fork(
@@ -165,13 +203,14 @@ struct Product<'a, T> {
     b: MatRef<'a, T>,
     beta: T,
     c: MatMut<'a, T>,
+    epilogue: Epilogue<'a, T>,
     scratch: &'a mut [T],
 }
 
 impl<'a, T: Element> Product<'a, T> {
     fn run(self) -> Result<(), ShapeError> {
-        let Self { level, alpha, a, b, beta, c, scratch } = self;
-        gemm(level, alpha, a, b, beta, c, scratch)
+        let Self { level, alpha, a, b, beta, c, epilogue, scratch } = self;
+        gemm_with_epilogue(level, alpha, a, b, beta, c, epilogue, scratch)
     }
 
     /// The first `at` rows with `scratch` elements of scratch, and the others.
@@ -185,9 +224,10 @@ impl<'a, T: Element> Product<'a, T> {
     fn split_cols(self, at: usize, scratch: usize) -> (Self, Self) {
         let (first, second) = cut_mut(self.scratch, scratch);
         let ((b, beside), (c, c_beside)) = (self.b.t().split_rows(at), self.c.t().split_rows(at));
+        let (epilogue, further) = split_epilogue(self.epilogue, at);
         (
-            Self { b: b.t(), c: c.t(), scratch: first, ..self },
-            Self { b: beside.t(), c: c_beside.t(), scratch: second, ..self },
+            Self { b: b.t(), c: c.t(), epilogue, scratch: first, ..self },
+            Self { b: beside.t(), c: c_beside.t(), epilogue: further, scratch: second, ..self },
         )
     }
 
@@ -199,7 +239,7 @@ impl<'a, T: Element> Product<'a, T> {
         count: usize,
         each: usize,
     ) -> Result<(), ShapeError> {
-        let Self { level, alpha, a, b, beta, c, scratch } = self;
+        let Self { level, alpha, a, b, beta, c, epilogue, scratch } = self;
         let MatMut { data, rows, cols, row_stride, col_stride } = c;
         let (scratch, copy) = cut_mut(scratch, count * each);
         let (copy, _) = cut_mut(copy, rows * cols.saturating_sub(width));
@@ -213,9 +253,10 @@ impl<'a, T: Element> Product<'a, T> {
         let (b, beside) = b.t().split_rows(width);
         let (first, others) = cut_mut(scratch, each);
         let c = MatMut::strided(&mut *data, rows, b.rows, row_stride, col_stride);
-        let work = Product { level, alpha, a, b: b.t(), beta, c, scratch: first };
+        let (epilogue, further) = split_epilogue(epilogue, width);
+        let work = Product { level, alpha, a, b: b.t(), beta, c, epilogue, scratch: first };
         // What lies in `copy` is no matrix, but one a band, each of whole rows.
-        let bands = Copied { b: beside, copy: &mut *copy, scratch: others };
+        let bands = Copied { b: beside, epilogue: further, copy: &mut *copy, scratch: others };
         let others = |bands| {
             fork(
                 pool,
@@ -225,11 +266,15 @@ impl<'a, T: Element> Product<'a, T> {
                     let (b, beside) = bands.b.split_rows(n * width);
                     let (copy, further) = cut_mut(bands.copy, n * width * rows);
                     let (scratch, others) = cut_mut(bands.scratch, n * each);
-                    (Copied { b, copy, scratch }, Copied { b: beside, copy: further, scratch: others })
+                    let (epilogue, beyond) = split_epilogue(bands.epilogue, n * width);
+                    (
+                        Copied { b, epilogue, copy, scratch },
+                        Copied { b: beside, epilogue: beyond, copy: further, scratch: others },
+                    )
                 },
                 &|band: Copied<'_, T>| {
                     let c = MatMut::row_major(band.copy, rows, band.b.rows);
-                    gemm(level, alpha, a, band.b.t(), beta, c, band.scratch)
+                    gemm_with_epilogue(level, alpha, a, band.b.t(), beta, c, band.epilogue, band.scratch)
                 },
             )
         };
@@ -248,8 +293,17 @@ impl<'a, T: Element> Product<'a, T> {
 struct Copied<'a, T> {
     /// Their part of B, transposed.
     b: MatRef<'a, T>,
+    epilogue: Epilogue<'a, T>,
     copy: &'a mut [T],
     scratch: &'a mut [T],
+}
+
+/// That of the first `at` columns, and of the others.
+fn split_epilogue<T>(epilogue: Epilogue<'_, T>, at: usize) -> (Epilogue<'_, T>, Epilogue<'_, T>) {
+    let Epilogue { bias, activation } = epilogue;
+    let halves = bias.map(|bias| cut(bias, at));
+    let of = |bias| Epilogue { bias, activation };
+    (of(halves.map(|(bias, _)| bias)), of(halves.map(|(_, bias)| bias)))
 }
 
 /// The rows of every band in `copy`, and where in C each begins.

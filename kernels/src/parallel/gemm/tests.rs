@@ -50,15 +50,18 @@ impl<T: Element> Case<T> {
         }
         let (a, b) = (MatRef::strided(&a, m, k, ra, ca), MatRef::strided(&b, k, n, rb, cb));
         let to = MatMut::strided(&mut c, m, n, rc, cc);
+        let bias = fill(n, 3);
+        let activation = [Activation::Identity, Activation::Relu, Activation::Tanh][k % 3];
+        let epilogue = Epilogue { bias: (m % 2 == 0).then_some(&bias[..]), activation };
         match pool {
             Some(pool) => {
                 let mut scratch =
                     std::vec![T::from_f64(f64::NAN); gemm_on_scratch_len(m, n, k, pool.threads())];
-                gemm_on(pool, level, alpha, a, b, beta, to, &mut scratch).unwrap();
+                gemm_with_epilogue_on(pool, level, alpha, a, b, beta, to, epilogue, &mut scratch).unwrap();
             }
             None => {
                 let mut scratch = std::vec![T::default(); gemm_scratch_len(m, n, k)];
-                gemm(level, alpha, a, b, beta, to, &mut scratch).unwrap();
+                gemm_with_epilogue(level, alpha, a, b, beta, to, epilogue, &mut scratch).unwrap();
             }
         }
         c
@@ -104,6 +107,20 @@ proptest! {
         prop_assert!(gemm_scratch_len(m, n, k) <= gemm_scratch_len(m + dm, n + dn, k + dk));
         prop_assert!(gemm_on_scratch_len(m, n, k, threads) <= gemm_on_scratch_len(m + dm, n + dn, k + dk, threads));
         prop_assert!(gemm_on_scratch_len(m, n, k, threads) <= gemm_on_scratch_len(m, n, k, threads + 1));
+    }
+}
+
+/// A band of one column would be summed in another order.
+#[test]
+fn no_column_is_alone() {
+    for (n, threads) in (2..700).flat_map(|n| [2, 3, 7].map(|threads| (n, threads))) {
+        let mut c = std::vec![0.0f32; n * 2];
+        for (m, row_stride, col_stride) in [(1, n, 1), (2, n, 1), (2, 1, 2)] {
+            let plan = Plan::new(threads, &MatMut::strided(&mut c, m, n, row_stride, col_stride));
+            if let Plan::Columns { width, count } | Plan::Copied { width, count } = plan {
+                assert!(n - (count - 1) * width > 1, "{n} columns by {width}");
+            }
+        }
     }
 }
 
