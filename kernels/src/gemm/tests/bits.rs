@@ -33,7 +33,7 @@ impl<T: Element> Case<T> {
 
 fn on_every_path<T: Element>() {
     for (seed, (m, n, k, b)) in PATHS.into_iter().enumerate() {
-        for (l, c) in [Rows(1), Cols(0), Sparse].into_iter().enumerate() {
+        for (l, c) in each([Rows(1), Cols(0), Sparse], seed) {
             let mut case = Case::<T>::random((m, n, k), seed as u64);
             case.lays = [[Rows(0), Rows(2), Cols(1)][(l + seed) % 3], b, c];
             case.offset = seed + l;

@@ -49,7 +49,7 @@ impl<T: Element> Case<T> {
 
 fn on_every_path<T: Element>(change: impl Fn(&mut Case<T>)) {
     for (seed, (m, n, k, b)) in PATHS.into_iter().enumerate() {
-        for (l, c) in [Rows(0), Cols(1), Sparse].into_iter().enumerate() {
+        for (l, c) in each([Rows(0), Cols(1), Sparse], seed) {
             let mut case = Case::<T>::random((m, n, k), seed as u64).with_bias(seed as u64 + 9);
             case.lays = [[Rows(3), Rows(0), Cols(0)][l], b, c];
             case.offset = seed + 4 * l;

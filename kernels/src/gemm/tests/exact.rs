@@ -65,7 +65,7 @@ impl<T: Element> Exact<T> {
 
     /// Each layout, with alpha 1 and beta 0, and with others that `seed` picks.
     pub(super) fn check_layouts(&mut self, seed: usize) {
-        for (l, lays) in LAYS.into_iter().enumerate() {
+        for (l, lays) in each(LAYS, seed) {
             let (alpha, beta) = FACTORS[(seed + l) % FACTORS.len()];
             for (alpha, beta) in [(1.0, 0.0), (alpha, beta)] {
                 (self.case.alpha, self.case.beta) = (T::from_f64(alpha), T::from_f64(beta));
@@ -88,12 +88,12 @@ fn sweep<T: Element>(step: usize) {
 
 #[test]
 fn small_shapes_in_f32() {
-    sweep::<f32>(47);
+    sweep::<f32>(47 * thinning());
 }
 
 #[test]
 fn small_shapes_in_f64() {
-    sweep::<f64>(53);
+    sweep::<f64>(53 * thinning());
 }
 
 #[test]

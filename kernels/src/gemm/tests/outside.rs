@@ -6,7 +6,7 @@ use super::*;
 /// Every path, with C by rows, by columns and neither, at every level.
 fn on_every_path(f: impl Fn(&mut Case<f32>, Level)) {
     for (seed, (m, n, k, b)) in PATHS.into_iter().enumerate() {
-        for (l, c) in [Rows(1), Cols(0), Sparse].into_iter().enumerate() {
+        for (l, c) in each([Rows(1), Cols(0), Sparse], seed) {
             let mut case = Case::random((m, n, k), seed as u64);
             case.lays = [[Rows(0), Rows(2), Cols(1)][l], b, c];
             case.offset = seed + l;
