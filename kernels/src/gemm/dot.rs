@@ -81,7 +81,7 @@ impl<T: Element> Column<'_, T> {
             let zero = T::default();
             let mut start = if self.beta == zero { zero } else { self.beta * *c };
             if let Some(bias) = self.bias {
-                start = start + bias;
+                start += bias;
             }
             let y = start + sum;
             *c = if self.relu && zero > y { zero } else { y };
