@@ -1,6 +1,6 @@
 //! A matrix times a column: sums along k.
 //!
-//! Each element is `beta * c + sum of a * (alpha * b)`, the sum in one block of partial sums: lane `l` takes steps `l`, `l + LANES`, …
+//! Each element is `beta * c + bias + sum of a * (alpha * b)`, the sum in one block of partial sums: lane `l` takes steps `l`, `l + LANES`, …
 //! of k, and the lanes are added by a fixed tree. So the bits depend on neither layout nor the number of rows.
 
 use super::plan::Product;
@@ -79,10 +79,11 @@ impl<T: Element> Column<'_, T> {
     fn put(&mut self, i: usize, sum: T) {
         if let Some(c) = self.data.get_mut(i * self.stride) {
             let zero = T::default();
-            let mut y = if self.beta == zero { sum } else { self.beta * *c + sum };
+            let mut start = if self.beta == zero { zero } else { self.beta * *c };
             if let Some(bias) = self.bias {
-                y = y + bias;
+                start += bias;
             }
+            let y = start + sum;
             *c = if self.relu && zero > y { zero } else { y };
         }
     }

@@ -250,8 +250,12 @@ fn store<T: Element, S: Simd, const MR: usize, const NB: usize>(
     } else if c.col_stride == 1 && NB == 1 && MR <= 8 {
         let width = T::LANES.min(c.cols - j);
         for (r, [v]) in acc.as_flattened().as_chunks().0.iter().enumerate() {
-            let first = (i + r) * c.row_stride + j;
-            let row = if i + r < c.rows { c.data.get_mut(first..first + width) } else { None };
+            let row = if i + r < c.rows {
+                let first = (i + r) * c.row_stride + j;
+                c.data.get_mut(first..first + width)
+            } else {
+                None
+            };
             v.store_partial(row.unwrap_or_default());
         }
     } else {

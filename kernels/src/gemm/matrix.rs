@@ -162,7 +162,7 @@ impl<T: Element> MatMut<'_, T> {
                 if let Some(c) = self.data.get_mut(i * self.row_stride + j * self.col_stride) {
                     *c = if beta == zero { zero } else { beta * *c };
                     if let Some(bias) = bias.and_then(|bias| bias.get(j)) {
-                        *c = *c + *bias;
+                        *c += *bias;
                     }
                 }
             }

@@ -59,7 +59,8 @@ pub(super) fn pack<T: Element, Q, P: Copy + AsMut<[T]> + for<'a> TryFrom<&'a [T]
         return;
     }
     for index in 0..slivers {
-        let data = data.get(index * width * width_stride..).unwrap_or_default();
+        // The stride of a single line may be any; products of it that wrap are not used.
+        let data = data.get((index * width).wrapping_mul(width_stride)..).unwrap_or_default();
         let valid = lines.saturating_sub(index * width).min(width);
         let mut l = 0;
         if k_stride == 1 {
@@ -74,10 +75,11 @@ pub(super) fn pack<T: Element, Q, P: Copy + AsMut<[T]> + for<'a> TryFrom<&'a [T]
         }
         for l in l..width {
             for step in 0..kc {
-                let x = data.get(step * k_stride + l * width_stride).copied().filter(
-                    #[inline(always)]
-                    |_| l < valid,
-                );
+                let x =
+                    data.get((step * k_stride).wrapping_add(l.wrapping_mul(width_stride))).copied().filter(
+                        #[inline(always)]
+                        |_| l < valid,
+                    );
                 if let Some(sliver) = place(packed, step, index)
                     && let Some(to) = sliver.as_mut().get_mut(l)
                 {

@@ -1,0 +1,168 @@
+//! Where blocks end and where paths part, and one more and one less.
+
+use super::exact::Exact;
+use super::*;
+
+/// One less, and one more.
+fn about<const N: usize>(edges: [usize; N]) -> impl Iterator<Item = usize> {
+    edges.into_iter().flat_map(|edge| edge - 1..=edge + 1)
+}
+
+fn check<T: Element>(shapes: impl Iterator<Item = (usize, usize, usize)>) {
+    for (seed, (m, n, k)) in shapes.enumerate() {
+        Exact::<T>::new(m, n, k).check_layouts(seed);
+    }
+}
+
+/// With B's rows so many bytes apart, by way of rows of A as they lie.
+fn check_rows_apart<T: Element>(bytes: usize, shapes: impl Iterator<Item = (usize, usize, usize)>) {
+    for (seed, (m, n, k)) in shapes.enumerate() {
+        let mut exact = Exact::<T>::new(m, n, k);
+        for more in [1, 0, 2] {
+            exact.case.lays[1] = Rows(bytes / size_of::<T>() + more - 1 - n);
+            exact.case.beta = T::from((seed % 2) as u8);
+            exact.case.offset = seed + more;
+            exact.check();
+        }
+    }
+}
+
+#[test]
+fn heights_of_tiles() {
+    let shapes = || about([3, 4, 6, 8, 12, 24, 144]).flat_map(|m| [5, 18, 40, 66].map(|n| (m, n, 3)));
+    check::<f32>(shapes());
+    check::<f64>(shapes());
+}
+
+#[test]
+fn widths_of_panels() {
+    let shapes = || {
+        let few = about([16, 32, 48, 64, 128]).flat_map(|n| [1, 3, 5, 13].map(|m| (m, n, 4)));
+        few.chain(about([1024]).flat_map(|n| [2, 5].map(|m| (m, n, 2))))
+    };
+    check::<f32>(shapes());
+    check::<f64>(shapes());
+}
+
+#[test]
+fn depths_of_blocks() {
+    let shapes = || about([512, 1024]).flat_map(|k| [(2, 3, k), (5, 1, k), (2, 66, k), (7, 17, k)]);
+    check::<f32>(shapes());
+    check::<f64>(shapes());
+}
+
+/// Second blocks of all three loops, with A packed and not.
+#[test]
+fn blocks_of_blocks() {
+    check::<f32>([(5, 1030, 515), (146, 19, 520), (150, 130, 20), (290, 1030, 2)].into_iter());
+    check::<f64>([(4, 1026, 513), (146, 17, 515), (146, 140, 9)].into_iter());
+}
+
+#[test]
+fn products_that_are_tiny() {
+    let shapes = || {
+        let few = [(32, 7, 32), (33, 9, 32), (32, 15, 33), (4, 31, 32), (3, 32, 32), (4, 33, 31)];
+        few.into_iter().chain(about([8, 16, 32]).map(|n| (32, n, 32)))
+    };
+    check::<f32>(shapes());
+    check::<f64>(shapes());
+}
+
+/// Rows of B 2,048 bytes apart, 64 KB and 1 MB of them, and one element and one row more and less.
+#[test]
+fn what_stays_in_cache() {
+    let shapes = || about([144]).flat_map(|m| about([32]).map(move |k| (m, 17, k)));
+    check_rows_apart::<f32>(2048, shapes());
+    check_rows_apart::<f64>(2048, shapes());
+    let shapes = || about([512]).flat_map(|k| [(4, 3, k), (9, 17, k)]);
+    check_rows_apart::<f32>(2048, shapes());
+    check_rows_apart::<f64>(2048, shapes());
+}
+
+/// `n k` against `m (n + k)`, equal and one column or row more and less; with scratch that does and does not suffice.
+#[test]
+fn what_is_turned() {
+    fn check<T: Element>() {
+        for (m, n, k) in [(8, 16, 16), (4, 8, 8), (6, 10, 15), (3, 4, 12), (2, 3, 6), (24, 48, 48)] {
+            for n in [n - 1, n, n + 1] {
+                let mut exact = Exact::<T>::new(m, n, k);
+                for lays in
+                    [[Rows(0), Cols(0), Rows(0)], [Cols(0), Cols(1), Rows(1)], [Rows(0), Rows(0), Cols(0)]]
+                {
+                    exact.case.lays = lays;
+                    exact.check();
+                    for level in levels() {
+                        let mut laid = exact.case.laid();
+                        let expected = laid.run(level);
+                        let more = gemm_scratch_len(m, n, k) + gemm_scratch_len(n, m, k);
+                        laid.scratch = Placed::new(&std::vec![T::from_f64(f64::NAN); more], 3);
+                        assert_same_bits(&laid.run(level), &expected, "more scratch", level);
+                    }
+                }
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+/// Operands whose rows or columns are one repeated, or overlap.
+#[test]
+fn any_strides() {
+    let strides = [(0, 0), (0, 1), (1, 0), (1, 1), (2, 1), (1, 2), (3, 2), (0, 3), (5, 0)];
+    let data: Vec<f32> = (0..600).map(|i| (hash(i, 9) >> 28) as f32 - 7.0).collect();
+    for (m, n, k) in [(7, 1, 19), (2, 19, 7), (3, 70, 5), (9, 21, 6), (13, 40, 34), (5, 131, 6)] {
+        let mut scratch = std::vec![f32::NAN; gemm_scratch_len(m, n, k)];
+        for (s, a_strides) in strides.into_iter().enumerate() {
+            for (t, b_strides) in strides.into_iter().enumerate() {
+                let alpha = if (s + t) % 3 == 0 { 2.0 } else { 1.0 };
+                let a = MatRef::strided(&data, m, k, a_strides.0, a_strides.1);
+                let b = MatRef::strided(&data[20..], k, n, b_strides.0, b_strides.1);
+                for level in levels() {
+                    let mut c = std::vec![f32::NAN; m * n];
+                    scratch.fill(f32::NAN);
+                    gemm(level, alpha, a, b, 0.0, MatMut::row_major(&mut c, m, n), &mut scratch).unwrap();
+                    for (i, c) in c.iter().enumerate() {
+                        let (i, j) = (i / n, i % n);
+                        let at = |x: &MatRef<'_, f32>, i, j| x.data[i * x.row_stride + j * x.col_stride];
+                        let expected: f32 = (0..k).map(|p| at(&a, i, p) * at(&b, p, j)).sum();
+                        let what = (m, n, k, a_strides, b_strides);
+                        assert_eq!(*c, alpha * expected, "{what:?} at {}: {i}, {j}", level.name());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A stride that no element is reached by may be any.
+#[test]
+fn strides_of_single_rows_and_columns() {
+    const MOST: usize = usize::MAX;
+    let (x, y) = ([1.0f32, 2.0, 3.0], [1.0f32; 60]);
+    for level in levels() {
+        for alpha in [1.0, 2.0] {
+            for stride in [0, 1, 5, MOST] {
+                let mut scratch = [0.0; gemm_scratch_len(40, 40, 40)];
+                let row = MatRef::strided(&x, 1, 3, stride, 1);
+                let column = MatRef::strided(&x, 3, 1, 1, stride);
+                for b in [MatRef::row_major(&y, 3, 20), MatRef::row_major(&y, 20, 3).t()] {
+                    for steps in [1, 2] {
+                        let mut c = [f32::NAN; 40];
+                        let to = MatMut::strided(&mut c, 1, 20, stride, steps);
+                        gemm(level, alpha, row, b, 0.0, to, &mut scratch).unwrap();
+                        assert!(c.iter().step_by(steps).take(20).all(|c| *c == 6.0 * alpha));
+                        let mut c = [f32::NAN; 40];
+                        let to = MatMut::strided(&mut c, 20, 1, steps, stride);
+                        gemm(level, alpha, b.t(), column, 0.0, to, &mut scratch).unwrap();
+                        assert!(c.iter().step_by(steps).take(20).all(|c| *c == 6.0 * alpha));
+                    }
+                }
+                let mut c = [f32::NAN; 9];
+                let (a, b) = (column, MatRef::strided(&x, 1, 3, stride, 1));
+                gemm(level, alpha, a, b, 0.0, MatMut::row_major(&mut c, 3, 3), &mut scratch).unwrap();
+                assert_eq!(c, [1.0, 2.0, 3.0, 2.0, 4.0, 6.0, 3.0, 6.0, 9.0].map(|c| c * alpha));
+            }
+        }
+    }
+}
