@@ -70,7 +70,10 @@ pub use center::{center_and_scale_in_place, center_in_place, center_u8, mean_and
 pub use channels::Channels;
 pub use element::Element;
 pub use error::{ShapeError, ValueError};
-pub use gemm::{Epilogue, MatMut, MatRef, gemm, gemm_scratch_len, gemm_with_epilogue};
+pub use gemm::{
+    Epilogue, MatMut, MatRef, PackedB, gemm, gemm_packed, gemm_packed_scratch_len, gemm_scratch_len,
+    gemm_with_epilogue, packed_b_len,
+};
 pub use limit::{copy_scaled, multiply_adds, read_through};
 pub use maxout::{maxout, maxout_backward};
 pub use optimizer::{Optimizer, Step, UpdateNorms, optimizer_step};

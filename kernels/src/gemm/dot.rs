@@ -12,25 +12,18 @@ use crate::simd::{Lanes, Simd};
 const ROWS: usize = 8;
 
 #[inline(always)]
-pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, T>, scratch: &mut [T]) {
+pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, T>) {
     let Product { alpha, a, b, beta, ref mut c, bias, relu } = *product;
-    let Some((column, row)) = scratch.split_at_mut_checked(a.cols) else { return };
-    let x = if b.row_stride == 1 && alpha == T::from(1) {
-        b.data.get(..b.rows).unwrap_or_default()
-    } else {
-        for (p, to) in column.iter_mut().enumerate() {
-            *to = alpha * b.data.get(p * b.row_stride).copied().unwrap_or_default();
-        }
-        column
-    };
     let bias = match bias {
         Bias::Columns(bias) => bias.first().copied(),
         _ => None,
     };
     let mut c = Column { beta, bias, relu, data: &mut *c.data, stride: c.row_stride };
+    let x = Line { data: b.data, stride: b.row_stride, len: b.rows };
     let m = a.rows;
     let mut i = 0;
-    if a.col_stride == 1 {
+    if a.col_stride == 1 && x.stride == 1 && alpha == T::from(1) {
+        let Some(x) = x.data.get(..x.len) else { return };
         while i + ROWS <= m {
             for (r, sum) in sums::<T, S, ROWS>(simd, &a, i, x).into_iter().enumerate() {
                 c.put(i + r, sum);
@@ -46,7 +39,7 @@ pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, T
     } else if a.row_stride == 1 {
         while i < m {
             let width = T::LANES.min(m - i);
-            let sums = down::<T, S>(simd, &a, i, width, x);
+            let sums = down::<T, S>(simd, &a, i, width, &x, alpha);
             for (r, sum) in sums.as_ref().iter().take(width).enumerate() {
                 c.put(i + r, *sum);
             }
@@ -54,15 +47,50 @@ pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, T
         }
     } else {
         while i < m {
-            for (p, to) in row.iter_mut().take(a.cols).enumerate() {
-                *to = a.data.get(i * a.row_stride + p * a.col_stride).copied().unwrap_or_default();
-            }
-            for sum in sums::<T, S, 1>(simd, &MatRef::row_major(row, 1, a.cols), 0, x) {
-                c.put(i, sum);
-            }
+            let data = a.data.get(i * a.row_stride..).unwrap_or_default();
+            c.put(i, apart(simd, &Line { data, stride: a.col_stride, len: a.cols }, &x, alpha));
             i += 1;
         }
     }
+}
+
+/// A row of A or the column B: elements `stride` apart.
+struct Line<'a, T> {
+    data: &'a [T],
+    stride: usize,
+    len: usize,
+}
+
+impl<T: Element> Line<'_, T> {
+    #[inline(always)]
+    fn element(&self, p: usize) -> T {
+        self.data.get(p * self.stride).copied().unwrap_or_default()
+    }
+
+    /// The block of steps from `p` on; 0 past the last.
+    #[inline(always)]
+    fn block<S: Simd>(&self, simd: S, p: usize) -> T::Lanes<S> {
+        let mut block = T::Block::default();
+        for (p, to) in (p..self.len).zip(block.as_mut()) {
+            *to = self.element(p);
+        }
+        T::Lanes::<S>::load(simd, &block)
+    }
+}
+
+/// A line times another, neither of which need be contiguous.
+#[inline(always)]
+fn apart<T: Element, S: Simd>(simd: S, a: &Line<'_, T>, x: &Line<'_, T>, alpha: T) -> T {
+    let alpha = T::Lanes::<S>::splat(simd, alpha);
+    let mut acc = T::Lanes::<S>::splat(simd, T::default());
+    for p in (0..x.len).step_by(T::LANES) {
+        acc = a.block(simd, p).mul_add(alpha * x.block(simd, p), acc);
+    }
+    acc.fold_lanes(
+        simd,
+        #[inline(always)]
+        |a, b| a + b,
+    )
 }
 
 /// C, and what becomes of a sum.
@@ -122,17 +150,25 @@ fn sums<T: Element, S: Simd, const H: usize>(simd: S, a: &MatRef<'_, T>, i: usiz
     sums
 }
 
-/// `width` rows from row `i` on, whose columns are contiguous, each times `x`: the same sums, a lane a row.
+/// `width` rows from row `i` on, whose columns are contiguous, each times `alpha x`: the same sums, a lane a row.
 #[inline(always)]
-fn down<T: Element, S: Simd>(simd: S, a: &MatRef<'_, T>, i: usize, width: usize, x: &[T]) -> T::Block {
+fn down<T: Element, S: Simd>(
+    simd: S,
+    a: &MatRef<'_, T>,
+    i: usize,
+    width: usize,
+    x: &Line<'_, T>,
+    alpha: T,
+) -> T::Block {
     let zero = T::Lanes::<S>::splat(simd, T::default());
     // One for each lane of the rows' own sums. f64 needs half of them.
     let mut acc = [zero; 16];
-    for (group, x) in x.chunks(T::LANES).enumerate() {
-        for (l, (acc, x)) in acc.iter_mut().zip(x).enumerate() {
-            let first = i + (group * T::LANES + l) * a.col_stride;
+    for group in (0..x.len).step_by(T::LANES) {
+        for (p, acc) in (group..x.len).zip(acc.iter_mut().take(T::LANES)) {
+            let first = i + p * a.col_stride;
             let column = a.data.get(first..first + width).unwrap_or_default();
-            *acc = T::Lanes::<S>::load_partial(simd, column).mul_add(T::Lanes::<S>::splat(simd, *x), *acc);
+            let x = T::Lanes::<S>::splat(simd, alpha * x.element(p));
+            *acc = T::Lanes::<S>::load_partial(simd, column).mul_add(x, *acc);
         }
     }
     let mut half = T::LANES / 2;

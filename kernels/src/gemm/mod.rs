@@ -21,11 +21,13 @@ mod left;
 mod matrix;
 mod pack;
 mod packed;
+mod packed_b;
 mod plan;
 mod right;
 mod vector;
 
 pub use matrix::{MatMut, MatRef};
+pub use packed_b::{PackedB, gemm_packed, gemm_packed_scratch_len, packed_b_len};
 
 use crate::error::{expect_at_least, expect_len};
 use crate::simd::Level;
@@ -159,19 +161,34 @@ fn compute<T: Element>(
     epilogue: Epilogue<'_, T>,
     scratch: &mut [T],
 ) {
-    if c.rows == 0 || c.cols == 0 {
+    let product = Product::new(alpha, a, b, beta, c, &epilogue);
+    finish(
+        level,
+        product,
+        epilogue,
+        #[inline(always)]
+        |product| run(level, product, scratch),
+    );
+}
+
+/// Computes a product by `run`, unless it has no chains, and applies what of the epilogue that leaves.
+#[inline(always)]
+fn finish<'a, T: Element>(
+    level: Level,
+    mut product: Product<'a, T>,
+    epilogue: Epilogue<'a, T>,
+    run: impl FnOnce(&mut Product<'a, T>),
+) {
+    if product.c.rows == 0 || product.c.cols == 0 {
         return;
     }
-    let relu = epilogue.activation == Activation::Relu;
-    let bias = epilogue.bias.map_or(Bias::None, Bias::Columns);
-    let mut product = Product { alpha, a, b, beta, c, bias, relu };
-    let chains = a.cols > 0 && alpha != T::default();
+    let chains = product.a.cols > 0 && product.alpha != T::default();
     if chains {
-        run(level, &mut product, scratch);
+        run(&mut product);
     } else {
-        product.c.start(beta, epilogue.bias);
+        product.c.start(product.beta, epilogue.bias);
     }
-    if epilogue.activation != Activation::Identity && !(relu && chains) {
+    if epilogue.activation != Activation::Identity && !(product.relu && chains) {
         product.c.for_each_line(
             #[inline(always)]
             |line| activate_in_place(level, epilogue.activation, line),

@@ -17,7 +17,7 @@ pub(super) const KC: usize = 512;
 pub(super) const NC: usize = 1024;
 
 /// The five loops around the micro-kernel, for panels of `MR` rows of A and `NB` blocks of columns of B. Tiles
-/// at the edge have `MID` or `LOW` rows.
+/// at the edge have `MID` or `LOW` rows. `before`: B's panels, where they are packed already, all of them.
 #[inline(always)]
 pub(super) fn multiply<
     T: Element,
@@ -29,19 +29,21 @@ pub(super) fn multiply<
 >(
     simd: S,
     product: &mut Product<'_, T>,
+    before: Option<&[T]>,
     scratch: &mut [T],
 ) {
     let (alpha, a, b) = (product.alpha, product.a, product.b);
     let (m, n, k) = (a.rows, b.cols, a.cols);
-    // Even blocks: a thin last one would load and store C for little work.
-    let kc_even = k.div_ceil(k.div_ceil(KC).max(1));
+    let nr = NB * T::LANES;
+    // Even blocks: a thin last one would load and store C for little work. Panels from before have them as they come.
+    let kc_even = if before.is_some() { KC } else { k.div_ceil(k.div_ceil(KC).max(1)) };
     let aligned = scratch.as_ptr().align_offset(LINE * 4).min(LINE);
     let a = Operand { data: a.data, k_stride: a.col_stride, width_stride: a.row_stride };
     let b = Operand { data: b.data, k_stride: b.row_stride, width_stride: b.col_stride };
     // Contiguous rows of A serve as they are: a few streams, which cost less than packing them.
     let packing = a.k_stride != 1 || alpha != T::from(1);
     let rows = if packing { min(m, MC).next_multiple_of(MR) } else { 0 };
-    let packed_a_len = (rows * kc_even).next_multiple_of(LINE);
+    let packed_a_len = (rows * min(kc_even, k)).next_multiple_of(LINE);
     let Some((packed_a, packed_b)) =
         scratch.get_mut(aligned..).and_then(|s| s.split_at_mut_checked(packed_a_len))
     else {
@@ -60,17 +62,24 @@ pub(super) fn multiply<
         while pc < k {
             let kc = min(k - pc, kc_even);
             let mut block = Block::new(product, pc, kc);
-            pack(
-                &b,
-                Region { p: pc, kc, line: jc, lines: nc },
-                nc.div_ceil(NB * T::LANES) * NB,
-                T::Block::default(),
-                packed_b,
-                #[inline(always)]
-                |panels: &mut [[T::Block; NB]], step, index| {
-                    panels.get_mut(index / NB * kc + step)?.get_mut(index % NB)
-                },
-            );
+            let packed_b = if let Some(panels) = before {
+                let (blocks, _) =
+                    T::blocks(panels.get(pc * n.next_multiple_of(nr) + jc * kc..).unwrap_or_default());
+                blocks.as_chunks().0
+            } else {
+                pack(
+                    &b,
+                    Region { p: pc, kc, line: jc, lines: nc },
+                    nc.div_ceil(nr) * NB,
+                    T::Block::default(),
+                    packed_b,
+                    #[inline(always)]
+                    |panels: &mut [[T::Block; NB]], step, index| {
+                        panels.get_mut(index / NB * kc + step)?.get_mut(index % NB)
+                    },
+                );
+                &*packed_b
+            };
             // Loop 3: m in blocks of MC (A, C).
             let mut ic = 0;
             while ic < m {

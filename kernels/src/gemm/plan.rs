@@ -1,8 +1,8 @@
 //! Which way a product is computed. Layout, n and k decide, and m where bits cannot change.
 
-use super::{Bias, MatMut, MatRef, direct, dot, gemm_scratch_len, packed, vector};
-use crate::Element;
+use super::{Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, packed, vector};
 use crate::simd::{Level, Simd, dispatch};
+use crate::{Activation, Element};
 
 /// Bytes of B up to which it is read as it lies: it stays in L2.
 const DIRECT: usize = 1024 << 10;
@@ -36,7 +36,7 @@ pub(super) fn run_tiny<T: Element>(
     c: &mut MatMut<'_, T>,
 ) -> bool {
     let (m, n, k) = (a.rows, b.cols, a.cols);
-    if n > 2 * T::LANES || n < 2 || k > TINY || m <= vector::MAX_ROWS || m > TINY {
+    if !(2..=2 * T::LANES).contains(&n) || !(1..=TINY).contains(&k) || m <= vector::MAX_ROWS || m > TINY {
         return false;
     }
     if a.col_stride != 1 || b.col_stride != 1 || c.col_stride != 1 {
@@ -61,7 +61,7 @@ pub(super) fn run_tiny<T: Element>(
 /// Computes it.
 pub(super) fn run<T: Element>(level: Level, product: &mut Product<'_, T>, scratch: &mut [T]) {
     if product.c.cols == 1 {
-        dispatch!(level, simd => dot::multiply(simd, product, scratch));
+        dispatch!(level, simd => dot::multiply(simd, product));
         return;
     }
     if product.costs_less_turned(scratch.len()) {
@@ -89,7 +89,7 @@ fn multiply<T: Element>(level: Level, product: &mut Product<'_, T>, scratch: &mu
                 if direct {
                     direct::multiply::<T, _, 6, 4>(simd, product);
                 } else {
-                    packed::multiply::<T, _, 6, 4, 2, 4>(simd, product, scratch);
+                    packed::multiply::<T, _, 6, 4, 2, 4>(simd, product, None, scratch);
                 }
             },
         ),
@@ -100,7 +100,7 @@ fn multiply<T: Element>(level: Level, product: &mut Product<'_, T>, scratch: &mu
                 if direct {
                     direct::multiply::<T, _, 6, 1>(simd, product);
                 } else {
-                    packed::multiply::<T, _, 6, 4, 2, 1>(simd, product, scratch);
+                    packed::multiply::<T, _, 6, 4, 2, 1>(simd, product, None, scratch);
                 }
             },
         ),
@@ -112,11 +112,59 @@ fn multiply<T: Element>(level: Level, product: &mut Product<'_, T>, scratch: &mu
                     if direct {
                         direct::multiply::<T, _, 2, 1>(simd, product);
                     } else {
-                        packed::multiply::<T, _, 2, 1, 1, 1>(simd, product, scratch);
+                        packed::multiply::<T, _, 2, 1, 1, 1>(simd, product, None, scratch);
                     }
                 },
             );
         }
+    }
+}
+
+/// Computes it with the panels that [`PackedB`](super::PackedB) holds of B; where that is one column, the product's own B.
+pub(super) fn run_packed<T: Element>(
+    level: Level,
+    product: &mut Product<'_, T>,
+    panels: &[T],
+    scratch: &mut [T],
+) {
+    if product.c.cols == 1 {
+        dispatch!(level, simd => dot::multiply(simd, product));
+        return;
+    }
+    let panels = Some(panels);
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512(simd) => simd.vectorize(
+            #[inline(always)]
+            || packed::multiply::<T, _, 6, 4, 2, 4>(simd, product, panels, scratch),
+        ),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(simd) => simd.vectorize(
+            #[inline(always)]
+            || packed::multiply::<T, _, 6, 4, 2, 1>(simd, product, panels, scratch),
+        ),
+        Level::Portable => {
+            let simd = crate::simd::Portable;
+            simd.vectorize(
+                #[inline(always)]
+                || packed::multiply::<T, _, 2, 1, 1, 1>(simd, product, panels, scratch),
+            );
+        }
+    }
+}
+
+impl<'a, T: Element> Product<'a, T> {
+    #[inline]
+    pub(super) fn new(
+        alpha: T,
+        a: MatRef<'a, T>,
+        b: MatRef<'a, T>,
+        beta: T,
+        c: MatMut<'a, T>,
+        epilogue: &Epilogue<'a, T>,
+    ) -> Self {
+        let bias = epilogue.bias.map_or(Bias::None, Bias::Columns);
+        Self { alpha, a, b, beta, c, bias, relu: epilogue.activation == Activation::Relu }
     }
 }
 

@@ -7,8 +7,8 @@ use core::hint::black_box;
 
 use rand_pcg::Pcg64;
 use slicewise::kernels::{
-    self, Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Level, MatMut, MatRef, Optimizer,
-    Running, RunningMut, Saved, SavedMut, Step,
+    self, Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Epilogue, Level, MatMut, MatRef,
+    Optimizer, PackedB, Running, RunningMut, Saved, SavedMut, Step,
 };
 
 use crate::{Backwards, hide, say};
@@ -98,8 +98,25 @@ fn gemm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
     let a = MatRef::row_major(a, m, k);
     let b = MatRef::strided(b, k, n, rows, cols);
     let c_view = MatMut::strided(c, m, n, rows, cols);
-    kernels::gemm(*level, T::from(1), a, b, black_box(T::default()), c_view, hide(&mut scratch)).is_ok()
-        && is_all(c.get(..ROWS * 5).unwrap_or_default(), COLS as u8)
+    let (one, zero, of_c) = (T::from(1), black_box(T::default()), ..ROWS * 5);
+    let plain = kernels::gemm(*level, one, a, b, zero, c_view, hide(&mut scratch)).is_ok()
+        && is_all(c.get(of_c).unwrap_or_default(), COLS as u8);
+    let bias = [one; 5];
+    let epilogue =
+        Epilogue { bias: Some(&bias), activation: black_box(Activation::LeakyRelu { slope: 0.5 }) };
+    let c_view = MatMut::strided(c, m, n, rows, cols);
+    let with_epilogue =
+        kernels::gemm_with_epilogue(*level, one, a, b, zero, c_view, epilogue, hide(&mut scratch)).is_ok()
+            && is_all(c.get(of_c).unwrap_or_default(), COLS as u8 + 1);
+    let mut storage = [T::default(); kernels::packed_b_len(COLS, 5)];
+    let mut scratch = [T::default(); kernels::gemm_packed_scratch_len(ROWS, COLS)];
+    let packed = PackedB::pack(*level, b, hide(&mut storage)).is_ok()
+        && PackedB::open(*level, k, n, hide(&mut storage)).is_ok_and(|packed| {
+            let c_view = MatMut::strided(c, m, n, rows, cols);
+            kernels::gemm_packed(one, a, &packed, zero, c_view, epilogue, hide(&mut scratch)).is_ok()
+        })
+        && is_all(c.get(of_c).unwrap_or_default(), COLS as u8 + 1);
+    plain && with_epilogue && packed
 }
 
 fn parallel<T: Element>(operands: &mut Operands<'_, T>) -> bool {
@@ -110,6 +127,23 @@ fn parallel<T: Element>(operands: &mut Operands<'_, T>) -> bool {
     let c_view = MatMut::strided(c, ROWS, 5, black_box(5), black_box(1));
     let zero = black_box(T::default());
     let product = kernels::gemm_on(&Backwards, *level, T::from(1), a, b, zero, c_view, hide(&mut scratch))
+        .is_ok()
+        && is_all(c.get(..ROWS * 5).unwrap_or_default(), COLS as u8);
+    let epilogue = Epilogue { bias: None, activation: black_box(Activation::Relu) };
+    let c_view = MatMut::strided(c, ROWS, 5, black_box(5), black_box(1));
+    let scratch = hide(&mut scratch);
+    let product = product
+        && kernels::gemm_with_epilogue_on(
+            &Backwards,
+            *level,
+            T::from(1),
+            a,
+            b,
+            zero,
+            c_view,
+            epilogue,
+            scratch,
+        )
         .is_ok()
         && is_all(c.get(..ROWS * 5).unwrap_or_default(), COLS as u8);
     // dy = 1, and a weight of 1 takes a step of 1.

@@ -65,11 +65,15 @@ fn alpha_0_does_not_read_a_and_b() {
 fn no_steps_are_a_sum_of_nothing() {
     for (m, n) in [(1, 1), (7, 1), (2, 33), (9, 20), (40, 70)] {
         for beta in [0.0, 1.0, -3.0] {
-            let case = Case { beta, ..Case::<f64>::random((m, n, 0), 1) };
+            let mut case = Case { beta, ..Case::<f64>::random((m, n, 0), 1) };
             let expected: Vec<f64> =
                 case.c.iter().map(|c| if beta == 0.0 { 0.0 } else { beta * c }).collect();
-            for level in levels() {
-                assert_same_bits(&case.run(level), &expected, "k = 0", level);
+            // Rows of nothing, with gaps between them: all but the first lie past the end of their slice.
+            for gap in [0, 3] {
+                case.lays[0] = Rows(gap);
+                for level in levels() {
+                    assert_same_bits(&case.run(level), &expected, "k = 0", level);
+                }
             }
         }
     }
