@@ -250,7 +250,7 @@ mod tests {
             assert_eq!(opened(2, 4, &storage), Err("packed b's k"));
             assert_eq!(opened(3, 3, &storage), Err("packed b's n"));
             assert_eq!(opened(3, 4, &storage[1..]), Err("storage"));
-            for other in levels().into_iter().filter(|other| *other != level) {
+            for other in levels().filter(|other| *other != level) {
                 let error = PackedB::open(other, 3, 4, &storage).map(|_| ()).unwrap_err();
                 assert_eq!(error.argument, "packed b's level");
             }
