@@ -14,6 +14,9 @@ const DIRECT_ROW: usize = 2048;
 /// Rows and steps of k that are few.
 const TINY: usize = 32;
 
+/// Bytes by which the rows of a wide B must miss those lines.
+const DIRECT_APART: usize = 64;
+
 /// The checked operands of one call, none of them empty: `C = alpha A B + beta C + bias`, and 0 where that is negative
 /// and `relu` is set.
 pub(super) struct Product<'a, T> {
@@ -200,7 +203,8 @@ impl<T: Element> Product<'_, T> {
             && a.col_stride == 1
             && b.col_stride == 1
             && self.c.col_stride == 1
-            && row <= DIRECT_ROW
+            && (row <= DIRECT_ROW
+                || a.rows <= FEW_ROWS && row % 4096 >= DIRECT_APART && row % 4096 <= 4096 - DIRECT_APART)
             && row.saturating_mul(b.rows) <= most
     }
 }
