@@ -3,6 +3,7 @@
 use core::fmt::{Debug, Display};
 use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
+use crate::gemm::Multiply;
 use crate::math::{double, single};
 use crate::simd::{Lanes, Simd};
 
@@ -29,6 +30,7 @@ pub trait Element:
     + Send
     + Sync
     + sealed::Sealed
+    + Multiply
     + 'static
 {
     /// Elements in a block, which is one cache line: 16 `f32`, 8 `f64`.

@@ -7,7 +7,7 @@ use super::left::Rows;
 use super::pack::Operand;
 use super::plan::Product;
 use super::right::{Part, Whole};
-use super::{Bias, MatMut, MatRef, min};
+use super::{MatMut, MatRef, min};
 use crate::Element;
 use crate::simd::Simd;
 
@@ -43,18 +43,14 @@ pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize
     }
 }
 
-/// `C = A B` with C two blocks wide or less, in one go.
+/// As [`multiply`] with C two blocks wide or less, beta 0 and few rows and steps, in one go.
 #[inline(always)]
-pub(super) fn tiny<T: Element, S: Simd, const TALL: usize>(
-    simd: S,
-    a: MatRef<'_, T>,
-    b: MatRef<'_, T>,
-    c: &mut MatMut<'_, T>,
-) {
-    let (m, k) = (a.rows, a.cols);
+pub(super) fn tiny<T: Element, S: Simd, const TALL: usize>(simd: S, product: &mut Product<'_, T>) {
+    let (a, b, k) = (product.a, product.b, product.a.cols);
     let a = Operand { data: a.data, k_stride: 1, width_stride: a.row_stride };
-    let rows = Rows { operand: &a, p: 0, kc: k, last: m - 1 };
-    let block = Block { i: 0, end: m, kc: k, start: Start::Zero, bias: Bias::None, relu: false };
+    let rows = Rows { operand: &a, p: 0, kc: k, last: product.c.rows - 1 };
+    let block = Block { start: Start::Zero, ..Block::new(product, 0, k) };
+    let c = &mut product.c;
     if b.cols <= T::LANES {
         let b = Part::new(b.data, b.row_stride, b.cols);
         tiles::<T, S, _, _, TALL, 4, 2, 1>(simd, &rows, b, &block, c, 0);

@@ -21,7 +21,7 @@ pub(super) enum Start<T> {
 impl<T: Element> Start<T> {
     /// The start of a whole product's chain.
     #[inline(always)]
-    pub(super) fn new(beta: T) -> Self {
+    fn new(beta: T) -> Self {
         if beta == T::default() {
             Self::Zero
         } else if beta == T::from(1) {
@@ -333,28 +333,21 @@ fn store_rows<T: Element, S: Simd>(
     }
 }
 
-/// Copies what of C lies under a tile, `blocks` blocks wide, into it.
+/// Copies what of C lies under a tile, `blocks` blocks wide, into it: columns that are apart.
 #[inline(never)]
 fn gather<T: Element>(c: &MatMut<'_, T>, i: usize, j: usize, tile: &mut [T::Block], blocks: usize) {
     for (row, i) in tile.chunks_exact_mut(blocks.max(1)).zip(i..c.rows) {
         for (block, j) in row.iter_mut().zip((j..c.cols).step_by(T::LANES)) {
-            let first = i * c.row_stride + j * c.col_stride;
-            let valid = T::LANES.min(c.cols - j);
-            let from = c.data.get(first..).unwrap_or_default();
-            match from.get(..valid).map(T::Block::try_from) {
-                Some(Ok(whole)) if c.col_stride == 1 => *block = whole,
-                _ => {
-                    let from = from.iter().step_by(c.col_stride.max(1));
-                    for (to, x) in block.as_mut().iter_mut().take(valid).zip(from) {
-                        *to = *x;
-                    }
-                }
+            let from = c.data.get(i * c.row_stride + j * c.col_stride..).unwrap_or_default();
+            let from = from.iter().step_by(c.col_stride.max(1));
+            for (to, x) in block.as_mut().iter_mut().take(c.cols - j).zip(from) {
+                *to = *x;
             }
         }
     }
 }
 
-/// Copies what of a tile, `blocks` blocks wide, lies inside C.
+/// Copies what of a tile, `blocks` blocks wide, lies inside C, whose columns are apart.
 #[inline(never)]
 fn scatter<T: Element>(tile: &[T::Block], blocks: usize, c: &mut MatMut<'_, T>, i: usize, j: usize) {
     if c.row_stride == 1 {
@@ -371,19 +364,10 @@ fn scatter<T: Element>(tile: &[T::Block], blocks: usize, c: &mut MatMut<'_, T>, 
     }
     for (row, i) in tile.chunks_exact(blocks.max(1)).zip(i..c.rows) {
         for (block, j) in row.iter().zip((j..c.cols).step_by(T::LANES)) {
-            let first = i * c.row_stride + j * c.col_stride;
-            let valid = T::LANES.min(c.cols - j);
-            let to = c.data.get_mut(first..).unwrap_or_default();
-            if c.col_stride == 1
-                && let ([to, ..], _) = T::blocks_mut(&mut *to)
-                && valid == T::LANES
-            {
-                *to = *block;
-            } else {
-                let to = to.iter_mut().step_by(c.col_stride.max(1));
-                for (to, x) in to.zip(block.as_ref().iter().take(valid)) {
-                    *to = *x;
-                }
+            let to = c.data.get_mut(i * c.row_stride + j * c.col_stride..).unwrap_or_default();
+            let to = to.iter_mut().step_by(c.col_stride.max(1));
+            for (to, x) in to.zip(block.as_ref().iter().take(c.cols - j)) {
+                *to = *x;
             }
         }
     }

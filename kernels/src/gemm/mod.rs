@@ -33,7 +33,8 @@ use crate::error::{expect_at_least, expect_len};
 use crate::simd::Level;
 use crate::{Activation, Element, ShapeError, activate_in_place};
 use packed::{KC, MC, NC};
-use plan::{Product, run, run_tiny};
+pub(crate) use plan::Multiply;
+use plan::Product;
 
 /// The height and width that every level's tile divides.
 const TILE: (usize, usize) = (24, 64);
@@ -80,16 +81,11 @@ pub fn gemm<T: Element>(
     a: MatRef<'_, T>,
     b: MatRef<'_, T>,
     beta: T,
-    mut c: MatMut<'_, T>,
+    c: MatMut<'_, T>,
     scratch: &mut [T],
 ) -> Result<(), ShapeError> {
-    check(a, b, &c, scratch)?;
-    if alpha == T::from(1) && beta == T::default() && run_tiny(level, a, b, &mut c) {
-        return Ok(());
-    }
     let epilogue = Epilogue { bias: None, activation: Activation::Identity };
-    compute(level, alpha, a, b, beta, c, epilogue, scratch);
-    Ok(())
+    gemm_with_epilogue(level, alpha, a, b, beta, c, epilogue, scratch)
 }
 
 /// What becomes of a product before it is written: `f(x + bias)`.
@@ -132,25 +128,15 @@ pub fn gemm_with_epilogue<T: Element>(
     epilogue: Epilogue<'_, T>,
     scratch: &mut [T],
 ) -> Result<(), ShapeError> {
-    check(a, b, &c, scratch)?;
-    if let Some(bias) = epilogue.bias {
-        expect_len("bias", c.cols, bias.len())?;
-    }
-    compute(level, alpha, a, b, beta, c, epilogue, scratch);
-    Ok(())
-}
-
-#[inline(always)]
-fn check<T>(a: MatRef<'_, T>, b: MatRef<'_, T>, c: &MatMut<'_, T>, scratch: &[T]) -> Result<(), ShapeError> {
     expect_len("b's rows", a.cols, b.rows)?;
-    expect_len("c's rows", a.rows, c.rows)?;
     expect_len("c's columns", b.cols, c.cols)?;
-    a.check("a")?;
     b.check("b")?;
-    c.check("c")?;
-    expect_at_least("scratch", gemm_scratch_len(c.rows, c.cols, a.cols), scratch.len())
+    let needed = gemm_scratch_len(c.rows, c.cols, a.cols);
+    compute(level, alpha, a, b, beta, c, epilogue, None, needed, scratch)
 }
 
+/// Checks what is left to check, and computes the product and its epilogue.
+#[inline(always)]
 fn compute<T: Element>(
     level: Level,
     alpha: T,
@@ -159,34 +145,26 @@ fn compute<T: Element>(
     beta: T,
     c: MatMut<'_, T>,
     epilogue: Epilogue<'_, T>,
+    panels: Option<&[T]>,
+    needed: usize,
     scratch: &mut [T],
-) {
-    let product = Product::new(alpha, a, b, beta, c, &epilogue);
-    finish(
-        level,
-        product,
-        epilogue,
-        #[inline(always)]
-        |product| run(level, product, scratch),
-    );
-}
-
-/// Computes a product by `run`, unless it has no chains, and applies what of the epilogue that leaves.
-#[inline(always)]
-fn finish<'a, T: Element>(
-    level: Level,
-    mut product: Product<'a, T>,
-    epilogue: Epilogue<'a, T>,
-    run: impl FnOnce(&mut Product<'a, T>),
-) {
-    if product.c.rows == 0 || product.c.cols == 0 {
-        return;
+) -> Result<(), ShapeError> {
+    expect_len("c's rows", a.rows, c.rows)?;
+    a.check("a")?;
+    c.check("c")?;
+    expect_at_least("scratch", needed, scratch.len())?;
+    if let Some(bias) = epilogue.bias {
+        expect_len("bias", c.cols, bias.len())?;
     }
-    let chains = product.a.cols > 0 && product.alpha != T::default();
+    if c.rows == 0 || c.cols == 0 {
+        return Ok(());
+    }
+    let mut product = Product::new(alpha, a, b, beta, c, &epilogue);
+    let chains = product.a.cols > 0 && alpha != T::default();
     if chains {
-        run(&mut product);
+        T::multiply(level, &mut product, panels, scratch);
     } else {
-        product.c.start(product.beta, epilogue.bias);
+        product.c.start(beta, epilogue.bias);
     }
     if epilogue.activation != Activation::Identity && !(product.relu && chains) {
         product.c.for_each_line(
@@ -194,6 +172,7 @@ fn finish<'a, T: Element>(
             |line| activate_in_place(level, epilogue.activation, line),
         );
     }
+    Ok(())
 }
 
 /// What a chain starts from, beside `beta * c`.

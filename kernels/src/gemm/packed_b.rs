@@ -2,8 +2,7 @@
 
 use super::pack::{Operand, Region, pack};
 use super::packed::{KC, MC};
-use super::plan::{Product, run_packed};
-use super::{Epilogue, LINE, MatMut, MatRef, TILE, finish, min};
+use super::{Epilogue, LINE, MatMut, MatRef, TILE, compute, min};
 use crate::error::{expect_at_least, expect_len};
 use crate::simd::Level;
 use crate::{Element, ShapeError};
@@ -128,7 +127,7 @@ fn header_of<T: Element>(level: Level, k: usize, n: usize) -> [T; 6] {
 }
 
 /// The columns of a panel.
-pub(super) fn panel_width<T: Element>(level: Level) -> usize {
+fn panel_width<T: Element>(level: Level) -> usize {
     match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(_) => 4 * T::LANES,
@@ -179,18 +178,10 @@ pub fn gemm_packed<T: Element>(
     scratch: &mut [T],
 ) -> Result<(), ShapeError> {
     expect_len("b's rows", a.cols, b.k)?;
-    expect_len("c's rows", a.rows, c.rows)?;
     expect_len("c's columns", b.n, c.cols)?;
-    a.check("a")?;
-    c.check("c")?;
-    expect_at_least("scratch", gemm_packed_scratch_len(a.rows, a.cols), scratch.len())?;
-    if let Some(bias) = epilogue.bias {
-        expect_len("bias", c.cols, bias.len())?;
-    }
+    let needed = gemm_packed_scratch_len(a.rows, a.cols);
     let column = MatRef::strided(b.panels, b.k, b.n, 1, 1);
-    let product = Product::new(alpha, a, column, beta, c, &epilogue);
-    finish(b.level, product, epilogue, |product| run_packed(b.level, product, b.panels, scratch));
-    Ok(())
+    compute(b.level, alpha, a, column, beta, c, epilogue, Some(b.panels), needed, scratch)
 }
 
 #[cfg(test)]

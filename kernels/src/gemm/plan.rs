@@ -1,25 +1,27 @@
 //! Which way a product is computed. Layout, n and k decide, and m where bits cannot change.
 
+#![allow(unreachable_pub, reason = "sealed: these types stand in public bounds, but cannot be named outside")]
+
 use super::{Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, packed, vector};
 use crate::simd::{Level, Simd, dispatch};
 use crate::{Activation, Element};
 
-/// Bytes of B up to which it is read as it lies: it stays in L2.
-const DIRECT: usize = 1024 << 10;
-/// Rows of A up to which packing B costs more than reading it from L2.
-const FEW_ROWS: usize = 144;
-/// Bytes from one row of B to the next up to which it is: 4096 and more fall on the same few lines of a cache.
-const DIRECT_ROW: usize = 2048;
-
-/// Rows and steps of k that are few.
+/// Rows and steps of k that are few enough for a product that needs no plan.
 const TINY: usize = 32;
-
-/// Bytes by which the rows of a wide B must miss those lines.
-const DIRECT_APART: usize = 64;
+/// Rows of A up to which packing B costs more than reading it from anywhere.
+const FEW_ROWS: usize = 144;
+/// Bytes of B up to which it is read as it lies by more rows: it stays in L2, or in L1.
+const IN_L2: usize = 1024 << 10;
+const IN_L1: usize = 64 << 10;
+/// Bytes from one row of B to the next up to which it is, too: 4096 and more fall on the same few lines of a cache, unless
+/// they miss them by a line.
+const NEAR_ROWS: usize = 2048;
+const SAME_LINES: usize = 4096;
+const LINE: usize = 64;
 
 /// The checked operands of one call, none of them empty: `C = alpha A B + beta C + bias`, and 0 where that is negative
 /// and `relu` is set.
-pub(super) struct Product<'a, T> {
+pub struct Product<'a, T> {
     pub(super) alpha: T,
     pub(super) a: MatRef<'a, T>,
     pub(super) b: MatRef<'a, T>,
@@ -29,60 +31,70 @@ pub(super) struct Product<'a, T> {
     pub(super) relu: bool,
 }
 
-/// `C = A B`, where C is two blocks wide or less and nothing is to be chosen: what a tiny product costs beside its work
-/// is arguments and branches. `false` where it is not such a product.
+/// Products of one type. Not generic, so that they are compiled once, in this crate: generic code is compiled anew in every
+/// crate that calls it, and this is most of what there is.
+pub trait Multiply: Sized {
+    /// Computes a product, with the panels of B where [`PackedB`](super::PackedB) holds them.
+    fn multiply(level: Level, product: &mut Product<'_, Self>, panels: Option<&[Self]>, scratch: &mut [Self]);
+}
+
+impl Multiply for f32 {
+    fn multiply(level: Level, product: &mut Product<'_, f32>, panels: Option<&[f32]>, scratch: &mut [f32]) {
+        run(level, product, panels, scratch);
+    }
+}
+
+impl Multiply for f64 {
+    fn multiply(level: Level, product: &mut Product<'_, f64>, panels: Option<&[f64]>, scratch: &mut [f64]) {
+        run(level, product, panels, scratch);
+    }
+}
+
 #[inline(always)]
-pub(super) fn run_tiny<T: Element>(
-    level: Level,
-    a: MatRef<'_, T>,
-    b: MatRef<'_, T>,
-    c: &mut MatMut<'_, T>,
-) -> bool {
-    let (m, n, k) = (a.rows, b.cols, a.cols);
-    if !(2..=2 * T::LANES).contains(&n) || !(1..=TINY).contains(&k) || m <= vector::MAX_ROWS || m > TINY {
-        return false;
+fn run<T: Element>(level: Level, product: &mut Product<'_, T>, panels: Option<&[T]>, scratch: &mut [T]) {
+    if product.is_tiny() && panels.is_none() {
+        return tiny(level, product);
     }
-    if a.col_stride != 1 || b.col_stride != 1 || c.col_stride != 1 {
-        return false;
+    if product.c.cols == 1 {
+        // Of a packed column, the panels are the column, and the product's own B.
+        dispatch!(level, simd => dot::multiply(simd, product));
+        return;
     }
+    if panels.is_none() && product.costs_less_turned(scratch.len()) {
+        let Product { alpha, a, b, beta, ref mut c, bias, relu } = *product;
+        let c = MatMut::strided(&mut *c.data, c.cols, c.rows, c.col_stride, c.row_stride);
+        let mut turned = Product { alpha, a: b.t(), b: a.t(), beta, c, bias: bias.turned(), relu };
+        return by_tiles(level, &mut turned, None, scratch);
+    }
+    by_tiles(level, product, panels, scratch);
+}
+
+/// `C = f(A B + bias)` in one go: what a tiny product costs beside its work is arguments and branches.
+#[inline(always)]
+fn tiny<T: Element>(level: Level, product: &mut Product<'_, T>) {
     match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(simd) => simd.vectorize(
             #[inline(always)]
-            || direct::tiny::<T, _, 8>(simd, a, b, c),
+            || direct::tiny::<T, _, 8>(simd, product),
         ),
         #[cfg(target_arch = "x86_64")]
         Level::Avx2(simd) => simd.vectorize(
             #[inline(always)]
-            || direct::tiny::<T, _, 4>(simd, a, b, c),
+            || direct::tiny::<T, _, 4>(simd, product),
         ),
-        Level::Portable => direct::tiny::<T, _, 2>(crate::simd::Portable, a, b, c),
+        Level::Portable => direct::tiny::<T, _, 2>(crate::simd::Portable, product),
     }
-    true
 }
 
-/// Computes it.
-pub(super) fn run<T: Element>(level: Level, product: &mut Product<'_, T>, scratch: &mut [T]) {
-    if product.c.cols == 1 {
-        dispatch!(level, simd => dot::multiply(simd, product));
-        return;
-    }
-    if product.costs_less_turned(scratch.len()) {
-        let Product { alpha, a, b, beta, ref mut c, bias, relu } = *product;
-        let c = MatMut::strided(&mut *c.data, c.cols, c.rows, c.col_stride, c.row_stride);
-        let mut turned = Product { alpha, a: b.t(), b: a.t(), beta, c, bias: bias.turned(), relu };
-        return multiply(level, &mut turned, scratch);
-    }
-    multiply(level, product, scratch);
-}
-
-#[inline(always)]
-fn multiply<T: Element>(level: Level, product: &mut Product<'_, T>, scratch: &mut [T]) {
-    if product.c.rows <= vector::MAX_ROWS && product.b.col_stride == 1 && product.c.col_stride == 1 {
+#[inline(never)]
+fn by_tiles<T: Element>(level: Level, product: &mut Product<'_, T>, panels: Option<&[T]>, scratch: &mut [T]) {
+    let by_rows = product.b.col_stride == 1 && product.c.col_stride == 1;
+    if product.c.rows <= vector::MAX_ROWS && by_rows && panels.is_none() {
         dispatch!(level, simd => vector::multiply(simd, product));
         return;
     }
-    let direct = product.stays_in_cache(level);
+    let direct = panels.is_none() && product.stays_in_cache(level);
     // Tiles of as many registers as hide the latency of a multiply-add.
     match level {
         #[cfg(target_arch = "x86_64")]
@@ -92,7 +104,7 @@ fn multiply<T: Element>(level: Level, product: &mut Product<'_, T>, scratch: &mu
                 if direct {
                     direct::multiply::<T, _, 6, 4>(simd, product);
                 } else {
-                    packed::multiply::<T, _, 6, 4, 2, 4>(simd, product, None, scratch);
+                    packed::multiply::<T, _, 6, 4, 2, 4>(simd, product, panels, scratch);
                 }
             },
         ),
@@ -103,7 +115,7 @@ fn multiply<T: Element>(level: Level, product: &mut Product<'_, T>, scratch: &mu
                 if direct {
                     direct::multiply::<T, _, 6, 1>(simd, product);
                 } else {
-                    packed::multiply::<T, _, 6, 4, 2, 1>(simd, product, None, scratch);
+                    packed::multiply::<T, _, 6, 4, 2, 1>(simd, product, panels, scratch);
                 }
             },
         ),
@@ -115,42 +127,9 @@ fn multiply<T: Element>(level: Level, product: &mut Product<'_, T>, scratch: &mu
                     if direct {
                         direct::multiply::<T, _, 2, 1>(simd, product);
                     } else {
-                        packed::multiply::<T, _, 2, 1, 1, 1>(simd, product, None, scratch);
+                        packed::multiply::<T, _, 2, 1, 1, 1>(simd, product, panels, scratch);
                     }
                 },
-            );
-        }
-    }
-}
-
-/// Computes it with the panels that [`PackedB`](super::PackedB) holds of B; where that is one column, the product's own B.
-pub(super) fn run_packed<T: Element>(
-    level: Level,
-    product: &mut Product<'_, T>,
-    panels: &[T],
-    scratch: &mut [T],
-) {
-    if product.c.cols == 1 {
-        dispatch!(level, simd => dot::multiply(simd, product));
-        return;
-    }
-    let panels = Some(panels);
-    match level {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512(simd) => simd.vectorize(
-            #[inline(always)]
-            || packed::multiply::<T, _, 6, 4, 2, 4>(simd, product, panels, scratch),
-        ),
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2(simd) => simd.vectorize(
-            #[inline(always)]
-            || packed::multiply::<T, _, 6, 4, 2, 1>(simd, product, panels, scratch),
-        ),
-        Level::Portable => {
-            let simd = crate::simd::Portable;
-            simd.vectorize(
-                #[inline(always)]
-                || packed::multiply::<T, _, 2, 1, 1, 1>(simd, product, panels, scratch),
             );
         }
     }
@@ -187,24 +166,41 @@ impl<T: Element> Product<'_, T> {
         by_columns && self.alpha == T::from(1) && gemm_scratch_len(n, m, k) <= scratch_len
     }
 
+    /// Whether nothing is to be chosen: C is two blocks wide or less, and all lies by rows.
+    #[inline]
+    fn is_tiny(&self) -> bool {
+        let (m, n, k) = (self.c.rows, self.c.cols, self.a.cols);
+        (2..=2 * T::LANES).contains(&n)
+            && k <= TINY
+            && m > vector::MAX_ROWS
+            && m <= TINY
+            && self.lies_by_rows()
+            && self.beta == T::default()
+    }
+
+    /// Whether tiles can read A and B, and write C, as they lie.
+    #[inline]
+    fn lies_by_rows(&self) -> bool {
+        self.alpha == T::from(1) && self.a.col_stride == 1 && self.b.col_stride == 1 && self.c.col_stride == 1
+    }
+
     /// Whether the operands can be read as they lie, again and again, in less time than it takes to pack them.
     #[inline]
     fn stays_in_cache(&self, level: Level) -> bool {
-        let (a, b) = (&self.a, &self.b);
-        let row = b.row_stride.saturating_mul(size_of::<T>());
+        if !self.lies_by_rows() {
+            return false;
+        }
+        let row = self.b.row_stride.saturating_mul(size_of::<T>());
+        let apart = (LINE..=SAME_LINES - LINE).contains(&(row % SAME_LINES));
+        if self.c.rows <= FEW_ROWS {
+            return row <= NEAR_ROWS || apart;
+        }
         // Twice the width of a register takes twice the time over a block: what B costs outside L1 is hidden.
         let most = match level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(_) if a.rows > FEW_ROWS => DIRECT,
-            _ if a.rows <= FEW_ROWS => 64 * DIRECT,
-            _ => DIRECT / 16,
+            Level::Avx512(_) => IN_L2,
+            _ => IN_L1,
         };
-        self.alpha == T::from(1)
-            && a.col_stride == 1
-            && b.col_stride == 1
-            && self.c.col_stride == 1
-            && (row <= DIRECT_ROW
-                || a.rows <= FEW_ROWS && row % 4096 >= DIRECT_APART && row % 4096 <= 4096 - DIRECT_APART)
-            && row.saturating_mul(b.rows) <= most
+        row <= NEAR_ROWS && row.saturating_mul(self.b.rows) <= most
     }
 }

@@ -15,8 +15,8 @@ const WORK: usize = if cfg!(test) { 1 << 9 } else { 1 << 20 };
 const BRING: usize = 8;
 /// Heights of bands: a multiple of every tile's height where that evens out, otherwise of most.
 const HEIGHTS: [usize; 2] = [24, 8];
-/// Widths of bands: a multiple of every tile's width.
-const WIDTH: usize = 32;
+/// Widths of bands: a multiple of every panel's width.
+const WIDTH: usize = 64;
 /// Rows of C up to which bands of columns may go through scratch.
 const COPIED_ROWS: usize = 256;
 
