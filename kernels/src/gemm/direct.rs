@@ -23,7 +23,7 @@ const TILE: usize = 24;
 #[inline(always)]
 pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize>(
     simd: S,
-    product: &mut Product<'_, T>,
+    product: &mut Product<'_, '_, T>,
 ) {
     let (m, k) = (product.a.rows, product.a.cols);
     let (a, b) = (product.a, product.b);
@@ -36,7 +36,7 @@ pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize
         let mc = (MC / (kc * TILE)).max(1) * TILE;
         while block.i < m {
             block.end = min(block.i + mc, m);
-            panels::<T, S, TALL, WIDE>(simd, &rows, &b, &block, &mut product.c);
+            panels::<T, S, TALL, WIDE>(simd, &rows, b, &block, product.c);
             block.i = block.end;
         }
         p += kc;
@@ -45,12 +45,12 @@ pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize
 
 /// As [`multiply`] with C two blocks wide or less, beta 0 and few rows and steps, in one go.
 #[inline(always)]
-pub(super) fn tiny<T: Element, S: Simd, const TALL: usize>(simd: S, product: &mut Product<'_, T>) {
+pub(super) fn tiny<T: Element, S: Simd, const TALL: usize>(simd: S, product: &mut Product<'_, '_, T>) {
     let (a, b, k) = (product.a, product.b, product.a.cols);
     let a = Operand { data: a.data, k_stride: 1, width_stride: a.row_stride };
     let rows = Rows { operand: &a, p: 0, kc: k, last: product.c.rows - 1 };
     let block = Block { start: Start::Zero, ..Block::new(product, 0, k) };
-    let c = &mut product.c;
+    let c = &mut *product.c;
     if b.cols <= T::LANES {
         let b = Part::new(b.data, b.row_stride, b.cols);
         tiles::<T, S, _, _, TALL, 4, 2, 1>(simd, &rows, b, &block, c, 0);
@@ -85,10 +85,10 @@ fn panels<T: Element, S: Simd, const TALL: usize, const WIDE: usize>(
             panel::<T, S, 8, 4, 2, 3>(simd, a, b, block, c, j);
             j += 3 * T::LANES;
         } else if WIDE >= 4 && blocks == 2 {
-            panel::<T, S, 12, 8, 4, 2>(simd, a, b, block, c, j);
+            panel::<T, S, 8, 4, 2, 2>(simd, a, b, block, c, j);
             j += 2 * T::LANES;
         } else if WIDE >= 4 {
-            panel::<T, S, 12, 8, 4, 1>(simd, a, b, block, c, j);
+            panel::<T, S, 8, 4, 2, 1>(simd, a, b, block, c, j);
             j += T::LANES;
         } else if TALL >= 6 {
             panel::<T, S, 6, 4, 2, 1>(simd, a, b, block, c, j);

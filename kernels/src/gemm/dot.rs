@@ -12,7 +12,7 @@ use crate::simd::{Lanes, Simd};
 const ROWS: usize = 8;
 
 #[inline(always)]
-pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, T>) {
+pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, '_, T>) {
     let Product { alpha, a, b, beta, ref mut c, bias, relu } = *product;
     let bias = match bias {
         Bias::Columns(bias) => bias.first().copied(),

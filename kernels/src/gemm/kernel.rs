@@ -49,7 +49,7 @@ pub(super) struct Block<'a, T> {
 impl<'a, T: Element> Block<'a, T> {
     /// All rows of C, steps `p..p + kc` of a product's k.
     #[inline(always)]
-    pub(super) fn new(product: &Product<'a, T>, p: usize, kc: usize) -> Self {
+    pub(super) fn new(product: &Product<'a, '_, T>, p: usize, kc: usize) -> Self {
         let first = p == 0;
         Self {
             i: 0,

@@ -132,7 +132,7 @@ pub fn gemm_with_epilogue<T: Element>(
     expect_len("c's columns", b.cols, c.cols)?;
     b.check("b")?;
     let needed = gemm_scratch_len(c.rows, c.cols, a.cols);
-    compute(level, alpha, a, b, beta, c, epilogue, None, needed, scratch)
+    compute(level, alpha, &a, &b, beta, c, epilogue, None, needed, scratch)
 }
 
 /// Checks what is left to check, and computes the product and its epilogue.
@@ -140,10 +140,10 @@ pub fn gemm_with_epilogue<T: Element>(
 fn compute<T: Element>(
     level: Level,
     alpha: T,
-    a: MatRef<'_, T>,
-    b: MatRef<'_, T>,
+    a: &MatRef<'_, T>,
+    b: &MatRef<'_, T>,
     beta: T,
-    c: MatMut<'_, T>,
+    mut c: MatMut<'_, T>,
     epilogue: Epilogue<'_, T>,
     panels: Option<&[T]>,
     needed: usize,
@@ -159,7 +159,7 @@ fn compute<T: Element>(
     if c.rows == 0 || c.cols == 0 {
         return Ok(());
     }
-    let mut product = Product::new(alpha, a, b, beta, c, &epilogue);
+    let mut product = Product::new(alpha, a, b, beta, &mut c, &epilogue);
     let chains = product.a.cols > 0 && alpha != T::default();
     if chains {
         T::multiply(level, &mut product, panels, scratch);

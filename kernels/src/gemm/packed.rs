@@ -28,7 +28,7 @@ pub(super) fn multiply<
     const NB: usize,
 >(
     simd: S,
-    product: &mut Product<'_, T>,
+    product: &mut Product<'_, '_, T>,
     before: Option<&[T]>,
     scratch: &mut [T],
 ) {
@@ -101,10 +101,10 @@ pub(super) fn multiply<
                         }
                     }
                     let a = Panels { panels: packed_a, first: ic, kc };
-                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, &block, &mut product.c, jc);
+                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, &block, product.c, jc);
                 } else {
                     let a = Rows { operand: &a, p: pc, kc, last: m - 1 };
-                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, &block, &mut product.c, jc);
+                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, &block, product.c, jc);
                 }
                 ic += mc;
             }

@@ -181,7 +181,7 @@ pub fn gemm_packed<T: Element>(
     expect_len("c's columns", b.n, c.cols)?;
     let needed = gemm_packed_scratch_len(a.rows, a.cols);
     let column = MatRef::strided(b.panels, b.k, b.n, 1, 1);
-    compute(b.level, alpha, a, column, beta, c, epilogue, Some(b.panels), needed, scratch)
+    compute(b.level, alpha, &a, &column, beta, c, epilogue, Some(b.panels), needed, scratch)
 }
 
 #[cfg(test)]

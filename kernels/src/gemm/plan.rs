@@ -6,14 +6,13 @@ use super::{Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, packe
 use crate::simd::{Level, Simd, dispatch};
 use crate::{Activation, Element};
 
-/// Rows and steps of k that are few enough for a product that needs no plan.
+/// Steps of k that are few enough for a product that needs no plan.
 const TINY: usize = 32;
 /// Rows of A up to which packing B costs more than reading it from anywhere.
 const FEW_ROWS: usize = 144;
-/// Bytes of B up to which it is read as it lies by more rows: it stays in L2, or in L1.
-const IN_L2: usize = 1024 << 10;
+/// Bytes of B up to which it is read as it lies by more rows: it hardly leaves L1.
 const IN_L1: usize = 64 << 10;
-/// Bytes from one row of B to the next up to which it is, too: 4096 and more fall on the same few lines of a cache, unless
+/// Bytes from one row of B to the next up to which it is by few: 4096 and more fall on the same few lines of a cache, unless
 /// they miss them by a line.
 const NEAR_ROWS: usize = 2048;
 const SAME_LINES: usize = 4096;
@@ -21,12 +20,14 @@ const LINE: usize = 64;
 
 /// The checked operands of one call, none of them empty: `C = alpha A B + beta C + bias`, and 0 where that is negative
 /// and `relu` is set.
-pub struct Product<'a, T> {
+///
+/// Operands are borrowed: a copy of fields just written waits for them, a quarter of what a tiny product takes.
+pub struct Product<'a, 'c, T> {
     pub(super) alpha: T,
-    pub(super) a: MatRef<'a, T>,
-    pub(super) b: MatRef<'a, T>,
+    pub(super) a: &'a MatRef<'a, T>,
+    pub(super) b: &'a MatRef<'a, T>,
     pub(super) beta: T,
-    pub(super) c: MatMut<'a, T>,
+    pub(super) c: &'a mut MatMut<'c, T>,
     pub(super) bias: Bias<'a, T>,
     pub(super) relu: bool,
 }
@@ -35,23 +36,23 @@ pub struct Product<'a, T> {
 /// crate that calls it, and this is most of what there is.
 pub trait Multiply: Sized {
     /// Computes a product, with the panels of B where [`PackedB`](super::PackedB) holds them.
-    fn multiply(level: Level, product: &mut Product<'_, Self>, panels: Option<&[Self]>, scratch: &mut [Self]);
+    fn multiply(level: Level, product: &mut Product<'_, '_, Self>, panels: Option<&[Self]>, scratch: &mut [Self]);
 }
 
 impl Multiply for f32 {
-    fn multiply(level: Level, product: &mut Product<'_, f32>, panels: Option<&[f32]>, scratch: &mut [f32]) {
+    fn multiply(level: Level, product: &mut Product<'_, '_, f32>, panels: Option<&[f32]>, scratch: &mut [f32]) {
         run(level, product, panels, scratch);
     }
 }
 
 impl Multiply for f64 {
-    fn multiply(level: Level, product: &mut Product<'_, f64>, panels: Option<&[f64]>, scratch: &mut [f64]) {
+    fn multiply(level: Level, product: &mut Product<'_, '_, f64>, panels: Option<&[f64]>, scratch: &mut [f64]) {
         run(level, product, panels, scratch);
     }
 }
 
 #[inline(always)]
-fn run<T: Element>(level: Level, product: &mut Product<'_, T>, panels: Option<&[T]>, scratch: &mut [T]) {
+fn run<T: Element>(level: Level, product: &mut Product<'_, '_, T>, panels: Option<&[T]>, scratch: &mut [T]) {
     if product.is_tiny() && panels.is_none() {
         return tiny(level, product);
     }
@@ -62,16 +63,16 @@ fn run<T: Element>(level: Level, product: &mut Product<'_, T>, panels: Option<&[
     }
     if panels.is_none() && product.costs_less_turned(scratch.len()) {
         let Product { alpha, a, b, beta, ref mut c, bias, relu } = *product;
-        let c = MatMut::strided(&mut *c.data, c.cols, c.rows, c.col_stride, c.row_stride);
-        let mut turned = Product { alpha, a: b.t(), b: a.t(), beta, c, bias: bias.turned(), relu };
+        let (a, b) = (&b.t(), &a.t());
+        let c = &mut MatMut::strided(&mut *c.data, c.cols, c.rows, c.col_stride, c.row_stride);
+        let mut turned = Product { alpha, a, b, beta, c, bias: bias.turned(), relu };
         return by_tiles(level, &mut turned, None, scratch);
     }
     by_tiles(level, product, panels, scratch);
 }
 
-/// `C = f(A B + bias)` in one go: what a tiny product costs beside its work is arguments and branches.
 #[inline(always)]
-fn tiny<T: Element>(level: Level, product: &mut Product<'_, T>) {
+fn tiny<T: Element>(level: Level, product: &mut Product<'_, '_, T>) {
     match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(simd) => simd.vectorize(
@@ -88,13 +89,13 @@ fn tiny<T: Element>(level: Level, product: &mut Product<'_, T>) {
 }
 
 #[inline(never)]
-fn by_tiles<T: Element>(level: Level, product: &mut Product<'_, T>, panels: Option<&[T]>, scratch: &mut [T]) {
+fn by_tiles<T: Element>(level: Level, product: &mut Product<'_, '_, T>, panels: Option<&[T]>, scratch: &mut [T]) {
     let by_rows = product.b.col_stride == 1 && product.c.col_stride == 1;
     if product.c.rows <= vector::MAX_ROWS && by_rows && panels.is_none() {
         dispatch!(level, simd => vector::multiply(simd, product));
         return;
     }
-    let direct = panels.is_none() && product.stays_in_cache(level);
+    let direct = panels.is_none() && product.stays_in_cache();
     // Tiles of as many registers as hide the latency of a multiply-add.
     match level {
         #[cfg(target_arch = "x86_64")]
@@ -135,14 +136,14 @@ fn by_tiles<T: Element>(level: Level, product: &mut Product<'_, T>, panels: Opti
     }
 }
 
-impl<'a, T: Element> Product<'a, T> {
+impl<'a, 'c, T: Element> Product<'a, 'c, T> {
     #[inline]
     pub(super) fn new(
         alpha: T,
-        a: MatRef<'a, T>,
-        b: MatRef<'a, T>,
+        a: &'a MatRef<'a, T>,
+        b: &'a MatRef<'a, T>,
         beta: T,
-        c: MatMut<'a, T>,
+        c: &'a mut MatMut<'c, T>,
         epilogue: &Epilogue<'a, T>,
     ) -> Self {
         let bias = epilogue.bias.map_or(Bias::None, Bias::Columns);
@@ -150,7 +151,7 @@ impl<'a, T: Element> Product<'a, T> {
     }
 }
 
-impl<T: Element> Product<'_, T> {
+impl<T: Element> Product<'_, '_, T> {
     /// Whether `C^T = B^T A^T`, which has the same chains, costs less.
     ///
     /// Columns of C lie next to each other then. Where B's do not, and C has fewer rows than columns, A is turned while
@@ -166,14 +167,11 @@ impl<T: Element> Product<'_, T> {
         by_columns && self.alpha == T::from(1) && gemm_scratch_len(n, m, k) <= scratch_len
     }
 
-    /// Whether nothing is to be chosen: C is two blocks wide or less, and all lies by rows.
+    /// Whether nothing is to be chosen: B is two blocks wide or less, of few rows, and all lies by rows.
     #[inline]
     fn is_tiny(&self) -> bool {
-        let (m, n, k) = (self.c.rows, self.c.cols, self.a.cols);
-        (2..=2 * T::LANES).contains(&n)
-            && k <= TINY
-            && m > vector::MAX_ROWS
-            && m <= TINY
+        (2..=2 * T::LANES).contains(&self.b.cols)
+            && self.a.cols <= TINY
             && self.lies_by_rows()
             && self.beta == T::default()
     }
@@ -186,7 +184,7 @@ impl<T: Element> Product<'_, T> {
 
     /// Whether the operands can be read as they lie, again and again, in less time than it takes to pack them.
     #[inline]
-    fn stays_in_cache(&self, level: Level) -> bool {
+    fn stays_in_cache(&self) -> bool {
         if !self.lies_by_rows() {
             return false;
         }
@@ -195,12 +193,6 @@ impl<T: Element> Product<'_, T> {
         if self.c.rows <= FEW_ROWS {
             return row <= NEAR_ROWS || apart;
         }
-        // Twice the width of a register takes twice the time over a block: what B costs outside L1 is hidden.
-        let most = match level {
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx512(_) => IN_L2,
-            _ => IN_L1,
-        };
-        row <= NEAR_ROWS && row.saturating_mul(self.b.rows) <= most
+        row <= NEAR_ROWS && row.saturating_mul(self.b.rows) <= IN_L1
     }
 }

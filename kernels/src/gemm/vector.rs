@@ -19,7 +19,7 @@ const STREAMS: usize = 8;
 
 /// The rows of B and C must be contiguous.
 #[inline(always)]
-pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, T>) {
+pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, '_, T>) {
     for i in 0..product.c.rows {
         match product.c.cols.div_ceil(T::LANES) {
             1 => strip::<T, S, 1>(simd, product, i),
@@ -47,7 +47,7 @@ impl<T: Element> Left<T, 1> for Line<'_, T> {
 
 /// Row `i` of a C that is `NB` blocks wide.
 #[inline(always)]
-fn strip<T: Element, S: Simd, const NB: usize>(simd: S, product: &mut Product<'_, T>, i: usize) {
+fn strip<T: Element, S: Simd, const NB: usize>(simd: S, product: &mut Product<'_, '_, T>, i: usize) {
     let block = Block::new(product, 0, product.a.cols);
     let Product { alpha, a, b, c, .. } = product;
     let data = a.data.get(i * a.row_stride..).unwrap_or_default();
@@ -61,7 +61,7 @@ fn strip<T: Element, S: Simd, const NB: usize>(simd: S, product: &mut Product<'_
 
 /// Row `i` of a wide C, which stays in cache while B passes once: whole rows, as pieces of them take a quarter longer.
 #[inline(always)]
-fn streams<T: Element, S: Simd>(simd: S, product: &mut Product<'_, T>, i: usize) {
+fn streams<T: Element, S: Simd>(simd: S, product: &mut Product<'_, '_, T>, i: usize) {
     let k = product.a.cols;
     let mut p = 0;
     while p < k {
