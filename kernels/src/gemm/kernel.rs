@@ -83,18 +83,25 @@ pub(super) fn tiles<
 ) {
     let mut i = block.i;
     while i < block.end {
-        if block.end - i > MID {
+        // Rows past the end are computed and dropped, where they may be read.
+        let (rows, tall, mid, low) =
+            if A::EXACT { (block.end - i, TALL, MID, LOW) } else { (block.end - i, MID + 1, LOW + 1, 1) };
+        if rows >= tall {
             let Some(a) = a.rows(i) else { return };
             tile::<T, S, R, TALL, NB>(simd, block, a, b, c, i, j);
             i += TALL;
-        } else if block.end - i > LOW {
+        } else if rows >= mid {
             let Some(a) = a.rows(i) else { return };
             tile::<T, S, R, MID, NB>(simd, block, a, b, c, i, j);
             i += MID;
-        } else {
+        } else if rows >= low {
             let Some(a) = a.rows(i) else { return };
             tile::<T, S, R, LOW, NB>(simd, block, a, b, c, i, j);
             i += LOW;
+        } else {
+            let Some(a) = a.rows(i) else { return };
+            tile::<T, S, R, 1, NB>(simd, block, a, b, c, i, j);
+            i += 1;
         }
     }
 }

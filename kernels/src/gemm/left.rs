@@ -5,6 +5,9 @@ use crate::Element;
 
 /// A block of A.
 pub(super) trait Source<T> {
+    /// Whether rows past the last must not be asked for.
+    const EXACT: bool = false;
+
     /// `H` rows from row `i` of A on. Past the last row they hold anything: what comes of it is dropped.
     fn rows<const H: usize>(&self, i: usize) -> Option<impl Left<T, H>>;
 }
@@ -90,5 +93,29 @@ impl<T: Element, const H: usize> Left<T, H> for [&[T]; H] {
             *to = *row.get(p)?;
         }
         Some(column)
+    }
+}
+
+/// Rows that lie next to each other, column after column, without packing: columns `stride` elements apart.
+#[derive(Clone, Copy)]
+pub(super) struct Columns<'a, T> {
+    pub(super) data: &'a [T],
+    pub(super) stride: usize,
+}
+
+impl<T: Element> Source<T> for Columns<'_, T> {
+    // The slice may end with the last row of the last column.
+    const EXACT: bool = true;
+
+    #[inline(always)]
+    fn rows<const H: usize>(&self, i: usize) -> Option<impl Left<T, H>> {
+        Some(Self { data: self.data.get(i..)?, stride: self.stride })
+    }
+}
+
+impl<T: Element, const H: usize> Left<T, H> for Columns<'_, T> {
+    #[inline(always)]
+    fn column(&self, p: usize) -> Option<[T; H]> {
+        self.data.get(p * self.stride..)?.first_chunk().copied()
     }
 }

@@ -1,7 +1,7 @@
 //! Products of any size and layout: blocks of B, and of A where that pays, are copied into panels that stay in cache.
 
 use super::kernel::{Block, tiles};
-use super::left::{Panels, Rows, Source};
+use super::left::{Columns, Panels, Rows, Source};
 use super::pack::{Operand, Region, pack};
 use super::plan::Product;
 use super::right::Panel;
@@ -15,6 +15,11 @@ pub(super) const MC: usize = 144;
 pub(super) const KC: usize = 512;
 /// Columns of B packed at a time: a block of `KC x NC` stays in L3. A multiple of every panel's width.
 pub(super) const NC: usize = 1024;
+
+/// Panels of B, and bytes of A, up to which contiguous columns of A are not packed: what is packed would be used seldom, and
+/// the lines of cache that a tile shares with the next stay in L2.
+const FEW_PANELS: usize = 4;
+const FEW_BYTES: usize = 1536 << 10;
 
 /// The five loops around the micro-kernel, for panels of `MR` rows of A and `NB` blocks of columns of B. Tiles
 /// at the edge have `MID` or `LOW` rows. `before`: B's panels, where they are packed already, all of them.
@@ -41,7 +46,11 @@ pub(super) fn multiply<
     let a = Operand { data: a.data, k_stride: a.col_stride, width_stride: a.row_stride };
     let b = Operand { data: b.data, k_stride: b.row_stride, width_stride: b.col_stride };
     // Contiguous rows of A serve as they are: a few streams, which cost less than packing them.
-    let packing = a.k_stride != 1 || alpha != T::from(1);
+    let by_columns = a.width_stride == 1
+        && a.k_stride != 1
+        && n <= FEW_PANELS * nr
+        && m.saturating_mul(k) <= FEW_BYTES / size_of::<T>();
+    let packing = a.k_stride != 1 && !by_columns || alpha != T::from(1);
     let rows = if packing { min(m, MC).next_multiple_of(MR) } else { 0 };
     let packed_a_len = (rows * min(kc_even, k)).next_multiple_of(LINE);
     let Some((packed_a, packed_b)) =
@@ -101,6 +110,12 @@ pub(super) fn multiply<
                         }
                     }
                     let a = Panels { panels: packed_a, first: ic, kc };
+                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, &block, product.c, jc);
+                } else if by_columns {
+                    let a = Columns {
+                        data: a.data.get(pc * a.k_stride..).unwrap_or_default(),
+                        stride: a.k_stride,
+                    };
                     columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, &block, product.c, jc);
                 } else {
                     let a = Rows { operand: &a, p: pc, kc, last: m - 1 };

@@ -36,17 +36,32 @@ pub struct Product<'a, 'c, T> {
 /// crate that calls it, and this is most of what there is.
 pub trait Multiply: Sized {
     /// Computes a product, with the panels of B where [`PackedB`](super::PackedB) holds them.
-    fn multiply(level: Level, product: &mut Product<'_, '_, Self>, panels: Option<&[Self]>, scratch: &mut [Self]);
+    fn multiply(
+        level: Level,
+        product: &mut Product<'_, '_, Self>,
+        panels: Option<&[Self]>,
+        scratch: &mut [Self],
+    );
 }
 
 impl Multiply for f32 {
-    fn multiply(level: Level, product: &mut Product<'_, '_, f32>, panels: Option<&[f32]>, scratch: &mut [f32]) {
+    fn multiply(
+        level: Level,
+        product: &mut Product<'_, '_, f32>,
+        panels: Option<&[f32]>,
+        scratch: &mut [f32],
+    ) {
         run(level, product, panels, scratch);
     }
 }
 
 impl Multiply for f64 {
-    fn multiply(level: Level, product: &mut Product<'_, '_, f64>, panels: Option<&[f64]>, scratch: &mut [f64]) {
+    fn multiply(
+        level: Level,
+        product: &mut Product<'_, '_, f64>,
+        panels: Option<&[f64]>,
+        scratch: &mut [f64],
+    ) {
         run(level, product, panels, scratch);
     }
 }
@@ -89,7 +104,12 @@ fn tiny<T: Element>(level: Level, product: &mut Product<'_, '_, T>) {
 }
 
 #[inline(never)]
-fn by_tiles<T: Element>(level: Level, product: &mut Product<'_, '_, T>, panels: Option<&[T]>, scratch: &mut [T]) {
+fn by_tiles<T: Element>(
+    level: Level,
+    product: &mut Product<'_, '_, T>,
+    panels: Option<&[T]>,
+    scratch: &mut [T],
+) {
     let by_rows = product.b.col_stride == 1 && product.c.col_stride == 1;
     if product.c.rows <= vector::MAX_ROWS && by_rows && panels.is_none() {
         dispatch!(level, simd => vector::multiply(simd, product));
