@@ -11,8 +11,11 @@ use super::{MatMut, MatRef, min};
 use crate::Element;
 use crate::simd::Simd;
 
-/// The depth of a block: as many rows of a panel of B stay in cache from one tile to the next.
+/// The depth of a block: as many rows of a panel of B stay in L2 from one tile to the next.
 const KC: usize = 512;
+/// Bytes from one row of B to the next from which on no prefetcher sees a panel coming, and bytes of a panel that stay in L1.
+const FAR_ROWS: usize = 1024;
+const IN_L1: usize = 24 << 10;
 /// Elements of a block of A, which stays in cache from one panel of B to the next.
 const MC: usize = 32 << 10;
 /// A multiple of every tile's height.
@@ -28,9 +31,13 @@ pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize
     let (m, k) = (product.a.rows, product.a.cols);
     let (a, b) = (product.a, product.b);
     let a = Operand { data: a.data, k_stride: a.col_stride, width_stride: a.row_stride };
+    let far = b.row_stride.saturating_mul(size_of::<T>()) > FAR_ROWS;
+    let depth = if far { IN_L1 / (WIDE * size_of::<T::Block>()) } else { KC };
+    // Even blocks: a thin last one would load and store C for little work.
+    let depth = k.div_ceil(k.div_ceil(depth));
     let mut p = 0;
     while p < k {
-        let kc = min(k - p, KC);
+        let kc = min(k - p, depth);
         let rows = Rows { operand: &a, p, kc, last: m - 1 };
         let mut block = Block::new(product, p, kc);
         let mc = (MC / (kc * TILE)).max(1) * TILE;
