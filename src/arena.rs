@@ -157,7 +157,9 @@ impl Sizes {
 /// that does not need its own.
 pub(crate) const fn in_place(layer: &Layer, previous: Option<&Layer>) -> bool {
     match (layer, previous) {
-        (Layer::Activation(_), Some(previous)) => !previous.keeps_output(),
+        (Layer::Activation(activation), Some(previous)) => {
+            activation.output_tells_derivative() && !previous.keeps_output()
+        }
         _ => false,
     }
 }

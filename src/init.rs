@@ -99,7 +99,15 @@ fn suited(following: &[Layer]) -> Init {
     for layer in following {
         match layer {
             Layer::BatchNorm { .. } | Layer::Dropout { .. } => {}
-            Layer::Activation(Activation::Relu | Activation::LeakyRelu { .. } | Activation::Elu { .. })
+            Layer::Activation(
+                Activation::Relu
+                | Activation::LeakyRelu { .. }
+                | Activation::Elu { .. }
+                | Activation::Gelu
+                | Activation::GeluTanh
+                | Activation::Silu
+                | Activation::HardSwish,
+            )
             | Layer::Maxout { .. } => return Init::He,
             Layer::Activation(_) | Layer::Dense { .. } => return Init::Xavier,
         }

@@ -94,6 +94,18 @@ impl Layer {
         Self::Activation(Activation::Tanh)
     }
 
+    /// `x Phi(x)`, `Phi` the normal distribution.
+    #[must_use]
+    pub const fn gelu() -> Self {
+        Self::Activation(Activation::Gelu)
+    }
+
+    /// `x / (1 + e^-x)`.
+    #[must_use]
+    pub const fn silu() -> Self {
+        Self::Activation(Activation::Silu)
+    }
+
     /// The largest of `pieces` values.
     #[must_use]
     pub const fn maxout(pieces: usize) -> Self {

@@ -37,7 +37,7 @@
 //! ```
 
 use crate::init::Init;
-use crate::kernels::{Activation, Element, Level, activate, activation_backward_in_place};
+use crate::kernels::{Activation, Element, Level, activate, activation_backward_from_input};
 use crate::monitor::is_saturated;
 use crate::{Error, Layer};
 
@@ -224,8 +224,8 @@ impl Moments {
             }
             let x = y;
             activate(Level::Portable, activation, &x, &mut y)?;
-            let mut derivative = [1.0; 20];
-            activation_backward_in_place(Level::Portable, activation, &y, &mut derivative)?;
+            let mut derivative = [0.0; 20];
+            activation_backward_from_input(Level::Portable, activation, &x, &[1.0; 20], &mut derivative)?;
             for ((y, derivative), weight) in y.iter().zip(&derivative).zip(&weights) {
                 let rise = y - at_zero;
                 offset += weight * rise;

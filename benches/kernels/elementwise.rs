@@ -4,11 +4,11 @@ use crate::{limit, values};
 use core::hint::black_box;
 use core::mem::MaybeUninit;
 use rten_simd::{SimdOp, SimdUnaryOp};
-use rten_vecmath::{Elu, LeakyRelu, Sigmoid, Softmax, Tanh};
+use rten_vecmath::{Elu, Erf, Exp, Gelu, LeakyRelu, Sigmoid, Silu, Softmax, Tanh};
 use slicewise::Level;
 use slicewise::kernels::{
-    Activation, Optimizer, Step, activate, activation_backward, cross_entropy, maxout, maxout_backward,
-    optimizer_step, softmax,
+    Activation, Function, Optimizer, Step, activate, activation_backward, apply, cross_entropy, maxout,
+    maxout_backward, optimizer_step, softmax,
 };
 use slicewise_benches::Comparison;
 
@@ -25,6 +25,23 @@ pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
             .with("loop", looped(n, |x| 1.0 / (1.0 + (-x).exp())))
             .with("rten", rten(n, Sigmoid {})),
         activation(n, Activation::Tanh).with("loop", looped(n, f32::tanh)).with("rten", rten(n, Tanh {})),
+        activation(n, Activation::Gelu).with("rten", rten(n, Gelu {})),
+        activation(n, Activation::GeluTanh),
+        activation(n, Activation::Silu)
+            .with("loop", looped(n, |x| x / (1.0 + (-x).exp())))
+            .with("rten", rten(n, Silu {})),
+        activation(n, Activation::Softplus).with("loop", looped(n, |x| x.exp().ln_1p())),
+        function(n, Function::Exp)
+            .with("loop", looped(n, f32::exp))
+            .with("rten", rten(n, Exp {}))
+            .with("wide", wide(n, wide::f32x8::exp)),
+        function(n, Function::Exp2).with("loop", looped(n, f32::exp2)),
+        function(n, Function::ExpM1).with("loop", looped(n, f32::exp_m1)),
+        function(n, Function::Ln).with("loop", looped(n, |x| x.ln())).with("wide", wide(n, wide::f32x8::ln)),
+        function(n, Function::Ln1p).with("loop", looped(n, |x| x.ln_1p())),
+        function(n, Function::Erf).with("rten", rten(n, Erf {})),
+        function(n, Function::Sqrt).with("loop", looped(n, |x| x.sqrt())),
+        function(n, Function::Rsqrt).with("loop", looped(n, |x| 1.0 / x.sqrt())),
         backward(n, Activation::Relu, |y, dy| if y > 0.0 { dy } else { 0.0 }),
         backward(n, Activation::Tanh, |y, dy| (1.0 - y * y) * dy),
         maxout_row(n),
@@ -73,6 +90,30 @@ fn activation(n: usize, activation: Activation) -> Comparison {
     let row = Comparison::new(&name, n)
         .with("slicewise", move || activate(level, activation, &x, &mut y).expect("one length"));
     limit(row, n, 1, 1)
+}
+
+/// Of numbers from 0 to 2, which every function takes.
+fn function(n: usize, function: Function) -> Comparison {
+    let (x, mut y) = (positive(n), vec![0.0; n]);
+    let level = Level::detect();
+    let row = Comparison::new(function.name(), n)
+        .with("slicewise", move || apply(level, function, &x, &mut y).expect("one length"));
+    limit(row, n, 1, 1)
+}
+
+fn positive(n: usize) -> Vec<f32> {
+    values(n).into_iter().map(f32::abs).collect()
+}
+
+/// `y = f(x)`, eight at a time.
+fn wide(n: usize, f: impl Fn(wide::f32x8) -> wide::f32x8) -> impl FnMut() {
+    let (x, mut y) = (positive(n), vec![0.0f32; n]);
+    move || {
+        for (y, x) in y.as_chunks_mut().0.iter_mut().zip(black_box(&x).as_chunks().0) {
+            *y = f((*x).into()).to_array();
+        }
+        black_box(&mut y);
+    }
 }
 
 fn backward(n: usize, activation: Activation, slope: impl Fn(f32, f32) -> f32 + 'static) -> Comparison {

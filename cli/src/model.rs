@@ -108,6 +108,22 @@ pub(crate) enum LayerSpec {
     Sigmoid,
     /// tanh(x)
     Tanh,
+    /// 1.0507 x where x > 0, otherwise 1.7581 (exp(x) - 1)
+    Selu,
+    /// x Phi(x), Phi the normal distribution
+    Gelu,
+    /// x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2
+    GeluTanh,
+    /// x / (1 + exp(-x))
+    Silu,
+    /// ln(1 + exp(x))
+    Softplus,
+    /// x / 6 + 1 / 2 between 0 and 1
+    HardSigmoid,
+    /// x between -1 and 1
+    HardTanh,
+    /// x times hard-sigmoid(x)
+    HardSwish,
     /// x
     Identity,
     /// The largest of `pieces` inputs for each unit: with n units, inputs u, n + u, 2n + u, ... for unit u

@@ -3,8 +3,10 @@
 use core::fmt::{Debug, Display};
 use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
+use crate::activation::Activate;
+use crate::function::Apply;
 use crate::gemm::Multiply;
-use crate::math::{double, single};
+use crate::math::{Smooth, double, single};
 use crate::simd::{Lanes, Simd};
 
 mod sealed {
@@ -31,6 +33,8 @@ pub trait Element:
     + Sync
     + sealed::Sealed
     + Multiply
+    + Activate
+    + Apply
     + 'static
 {
     /// Elements in a block, which is one cache line: 16 `f32`, 8 `f64`.
@@ -72,24 +76,9 @@ pub trait Element:
     #[doc(hidden)]
     fn blocks_mut(x: &mut [Self]) -> (&mut [Self::Block], &mut [Self]);
 
-    /// `e^x`.
+    /// `f(x)` of lanes.
     #[doc(hidden)]
-    fn exp_lanes<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
-    /// `e^x` for `x <= 0`.
-    #[doc(hidden)]
-    fn exp_negative_lanes<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
-    /// `e^x - 1` for `x <= 0`.
-    #[doc(hidden)]
-    fn exp_m1_negative_lanes<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
-    /// `ln(x)`.
-    #[doc(hidden)]
-    fn ln_lanes<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
-    /// `tanh(x)`.
-    #[doc(hidden)]
-    fn tanh_lanes<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
-    /// `1 / (1 + e^-x)`.
-    #[doc(hidden)]
-    fn sigmoid_lanes<S: Simd>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
+    fn smooth<S: Simd>(simd: S, f: Smooth, x: Self::Lanes<S>) -> Self::Lanes<S>;
 }
 
 /// The two types differ in their names alone.
@@ -136,28 +125,8 @@ macro_rules! element {
             }
 
             #[inline(always)]
-            fn exp_lanes<S: Simd>(simd: S, x: S::$lanes) -> S::$lanes {
-                $math::exp(simd, x)
-            }
-            #[inline(always)]
-            fn exp_negative_lanes<S: Simd>(simd: S, x: S::$lanes) -> S::$lanes {
-                $math::exp_negative(simd, x)
-            }
-            #[inline(always)]
-            fn exp_m1_negative_lanes<S: Simd>(simd: S, x: S::$lanes) -> S::$lanes {
-                $math::exp_m1_negative(simd, x)
-            }
-            #[inline(always)]
-            fn ln_lanes<S: Simd>(simd: S, x: S::$lanes) -> S::$lanes {
-                $math::ln(simd, x)
-            }
-            #[inline(always)]
-            fn tanh_lanes<S: Simd>(simd: S, x: S::$lanes) -> S::$lanes {
-                $math::tanh(simd, x)
-            }
-            #[inline(always)]
-            fn sigmoid_lanes<S: Simd>(simd: S, x: S::$lanes) -> S::$lanes {
-                $math::sigmoid(simd, x)
+            fn smooth<S: Simd>(simd: S, f: Smooth, x: S::$lanes) -> S::$lanes {
+                $math::smooth(simd, f, x)
             }
         }
     };

@@ -42,6 +42,7 @@ mod center;
 mod channels;
 mod element;
 mod error;
+mod function;
 mod gemm;
 mod limit;
 mod math;
@@ -70,6 +71,7 @@ pub use center::{center_and_scale_in_place, center_in_place, center_u8, mean_and
 pub use channels::Channels;
 pub use element::Element;
 pub use error::{ShapeError, ValueError};
+pub use function::{Function, apply, apply_in_place};
 pub use gemm::{
     Epilogue, MatMut, MatRef, PackedB, gemm, gemm_packed, gemm_packed_scratch_len, gemm_scratch_len,
     gemm_with_epilogue, packed_b_len,
@@ -78,9 +80,10 @@ pub use limit::{copy_scaled, multiply_adds, read_through};
 pub use maxout::{maxout, maxout_backward};
 pub use optimizer::{Optimizer, Step, UpdateNorms, optimizer_step};
 pub use parallel::{
-    Parallel, Serial, activate_in_place_on, activate_on, activation_backward_in_place_on,
-    activation_backward_on, batch_norm_backward_in_place_on, batch_norm_backward_on, batch_norm_forward_on,
-    gemm_on, gemm_on_scratch_len, gemm_with_epilogue_on, optimizer_step_on,
+    Parallel, Serial, activate_in_place_on, activate_on, activation_backward_from_input_on,
+    activation_backward_in_place_on, activation_backward_on, batch_norm_backward_in_place_on,
+    batch_norm_backward_on, batch_norm_forward_on, gemm_on, gemm_on_scratch_len, gemm_with_epilogue_on,
+    optimizer_step_on,
 };
 pub use random::{fill_dropout_mask, fill_normal, fill_uniform};
 pub use reduce::{

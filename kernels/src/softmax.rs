@@ -1,6 +1,7 @@
 //! Softmax and the cross-entropy of its output.
 
 use crate::error::{expect_at_least, expect_len};
+use crate::math::Smooth;
 use crate::simd::rows::Row;
 use crate::simd::{Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
@@ -166,7 +167,7 @@ fn loss_kernel<T: Element, S: Simd>(simd: S, classes: usize, logits: &[T], label
             z,
             T::Lanes::<S>::splat(simd, T::default()),
             #[inline(always)]
-            |sum, z| sum + T::exp_negative_lanes(simd, z - lanes),
+            |sum, z| sum + T::smooth(simd, Smooth::ExpNegative, z - lanes),
         );
         batch.add(simd, z, index(*label), max, add_lanes::<T, S>(simd, sum));
     }
@@ -211,7 +212,8 @@ impl<T: Element> Batch<T> {
     #[inline(always)]
     fn take_losses<S: Simd>(&mut self, simd: S) {
         let sums = T::Lanes::<S>::load(simd, &self.sums);
-        let losses = (T::ln_lanes(simd, sums) + T::Lanes::<S>::load(simd, &self.gaps)).to_block(simd);
+        let losses =
+            (T::smooth(simd, Smooth::Ln, sums) + T::Lanes::<S>::load(simd, &self.gaps)).to_block(simd);
         for loss in losses.as_ref().iter().take(self.waiting) {
             self.loss += loss.to_f64();
         }
@@ -252,7 +254,7 @@ fn exponentials<T: Element, S: Simd>(simd: S, row: &Row<T, S>, z: &[T], y: &mut 
         T::Lanes::<S>::splat(simd, T::default()),
         #[inline(always)]
         |sum, z| {
-            let e = T::exp_negative_lanes(simd, z - lanes);
+            let e = T::smooth(simd, Smooth::ExpNegative, z - lanes);
             (sum + e, e)
         },
     );

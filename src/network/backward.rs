@@ -5,8 +5,9 @@ use super::forward::{pair, pair_mut};
 use super::place::{Place, span, span_mut};
 use crate::arena::{Arena, in_place, line};
 use crate::kernels::{
-    AffineGradient, Channels, Element, MatMut, MatRef, Parallel, Saved, activation_backward_in_place_on,
-    batch_norm_backward_in_place_on, gemm_on, maxout_backward, multiply_in_place, sum_rows,
+    AffineGradient, Channels, Element, MatMut, MatRef, Parallel, Saved, activation_backward_from_input_on,
+    activation_backward_in_place_on, batch_norm_backward_in_place_on, gemm_on, maxout_backward,
+    multiply_in_place, sum_rows,
 };
 use crate::{Error, Layer};
 
@@ -80,6 +81,12 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
                         span_mut(dy, 0, rows * width)?,
                         AffineGradient { gamma: dgamma, beta: dbeta },
                     )?;
+                }
+                Layer::Activation(activation) if !activation.output_tells_derivative() => {
+                    let dx_rows = span_mut(dx, 0, rows * width)?;
+                    let dy_rows = span(dy, 0, rows * width)?;
+                    activation_backward_from_input_on(pool, level, *activation, x, dy_rows, dx_rows)?;
+                    core::mem::swap(&mut dy, &mut dx);
                 }
                 Layer::Activation(activation) => {
                     let y = if in_place(layer, previous) {

@@ -41,7 +41,10 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
                             width,
                             out,
                             parameters.get(place.parameters..).unwrap_or_default(),
-                            activation_of(self.layers.get(index + 1)),
+                            match self.layers.get(index + 1) {
+                                Some(next) if in_place(next, Some(layer)) => activation_of(Some(next)),
+                                _ => Activation::Identity,
+                            },
                             x,
                             y,
                             scratch,

@@ -72,12 +72,20 @@ fn maxout_has_the_moments_of_the_largest() {
 #[test]
 fn smooth_nonlinearities_agree_with_a_brute_force_sum() {
     let (n, step) = (1 << 17, 20.0 / f64::from(1 << 17));
-    for activation in [Activation::Tanh, Activation::Sigmoid, Activation::Elu { alpha: 1.3 }] {
+    let elu = Activation::Elu { alpha: 1.3 };
+    for activation in [Activation::Tanh, Activation::Sigmoid, elu, Activation::Gelu, Activation::Silu] {
         for s in [0.2, 1.0, 5.0] {
             let x: Vec<f64> = (0..n).map(|i| s * (f64::from(i) + 0.5 - f64::from(n / 2)) * step).collect();
-            let (mut y, mut derivative) = (x.clone(), std::vec![1.0; x.len()]);
+            let (mut y, mut derivative) = (x.clone(), std::vec![0.0; x.len()]);
             activate(Level::Portable, activation, &x, &mut y).unwrap();
-            activation_backward_in_place(Level::Portable, activation, &y, &mut derivative).unwrap();
+            activation_backward_from_input(
+                Level::Portable,
+                activation,
+                &x,
+                &std::vec![1.0; x.len()],
+                &mut derivative,
+            )
+            .unwrap();
             let weights = || x.iter().map(|x| step * density(x / s, 1));
             let mean: f64 = y.iter().zip(weights()).map(|(y, w)| w * y).sum();
             let variance: f64 = y.iter().zip(weights()).map(|(y, w)| w * (y - mean) * (y - mean)).sum();
@@ -89,7 +97,8 @@ fn smooth_nonlinearities_agree_with_a_brute_force_sum() {
             assert_close("variance", of.variance, variance, 1e-7);
             assert_close("derivative", of.squared_derivative, squared, 1e-7);
             assert!((of.saturated_fraction - saturated).abs() < 1e-4, "{activation:?}, {s}: {saturated}");
-            assert_eq!(of.zero_fraction, 0.0);
+            // GELU comes to 0 far out.
+            assert!(of.zero_fraction < 1e-13, "{activation:?}, {s}: {}", of.zero_fraction);
         }
     }
 }

@@ -5,7 +5,7 @@
 use rand_pcg::Pcg64;
 use slicewise::check::{GradientCheck, Parameter, Sample, Verdict, gradient};
 use slicewise::kernels::fill_normal;
-use slicewise::{BatchNorm, Init, Layer, Level, Network, Role, RunningVariance, arena_len};
+use slicewise::{Activation, BatchNorm, Init, Layer, Level, Network, Role, RunningVariance, arena_len};
 
 /// Every parameter of a network with random biases, gammas and betas; what is compared goes through `tamper`.
 fn check(
@@ -55,6 +55,43 @@ fn a_dense_layer() {
 fn smooth_activations() {
     for activation in [Layer::sigmoid(), Layer::tanh(), Layer::Activation(slicewise::Activation::Identity)] {
         assert_right(&[Layer::dense(5, 7), activation, Layer::dense(7, 3)], true);
+    }
+}
+
+#[test]
+fn activations_whose_output_does_not_tell_the_derivative() {
+    for smooth in [Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
+        let smooth = Layer::Activation(smooth);
+        assert_right(&[Layer::dense(5, 8), smooth, Layer::dense(8, 3)], true);
+        assert_right(&[Layer::dense(5, 8), Layer::batch_norm(8), smooth, Layer::dense(8, 3)], true);
+        // After a layer that keeps its output, after each other, and last.
+        assert_right(&[Layer::dense(5, 8), Layer::tanh(), smooth, smooth, Layer::dense(8, 3), smooth], true);
+        assert_right(
+            &[
+                Layer::batch_norm(5),
+                smooth,
+                Layer::dense(5, 8),
+                Layer::dropout(0.4),
+                smooth,
+                Layer::dense(8, 3),
+            ],
+            true,
+        );
+    }
+    let hard = Layer::Activation(Activation::HardSwish);
+    assert_right(&[Layer::dense(5, 8), hard, Layer::dense(8, 3)], false);
+}
+
+#[test]
+fn further_activations() {
+    for (activation, smooth) in [
+        (Activation::Softplus, true),
+        (Activation::Selu, false),
+        (Activation::HardTanh, false),
+        (Activation::HardSigmoid, false),
+    ] {
+        let activation = Layer::Activation(activation);
+        assert_right(&[Layer::dense(5, 8), activation, Layer::dense(8, 3)], smooth);
     }
 }
 

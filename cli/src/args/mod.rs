@@ -248,7 +248,7 @@ pub(crate) mod tests {
             ),
             ("--data mnist", "invalid value 'mnist' for '--data <SOURCE>': choose digits, spiral"),
             ("--epoch 3", "unexpected argument '--epoch' found; tip: a similar argument exists: '--epochs'"),
-            ("--activation gelu", "invalid value 'gelu' for '--activation <NAME>'; [possible values: relu"),
+            ("--activation mish", "invalid value 'mish' for '--activation <NAME>'; [possible values: relu"),
             ("--resume a --lr 1", "the argument '--resume <DIR>' cannot be used with '--lr <RATE>'"),
             ("--resume a --out b", "the argument '--resume <DIR>' cannot be used with '--out <DIR>'"),
             ("--epochs 0", "invalid value '0' for '--epochs <COUNT>'"),

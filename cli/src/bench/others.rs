@@ -3,9 +3,9 @@
 use super::case::{Aligned, Call, Case, Dtype, Unit, repeated};
 use core::hint::black_box;
 use slicewise::kernels::{
-    Affine, AffineGradient, Channels, Running, RunningMut, Saved, SavedMut, Step, activate,
-    activation_backward, batch_norm_backward, batch_norm_evaluate, batch_norm_forward, cross_entropy, dot,
-    max, optimizer_step, softmax, sum,
+    Affine, AffineGradient, Channels, Function, Running, RunningMut, Saved, SavedMut, Step, activate,
+    activation_backward, apply, batch_norm_backward, batch_norm_evaluate, batch_norm_forward, cross_entropy,
+    dot, max, optimizer_step, softmax, sum,
 };
 use slicewise::{Activation, BatchNorm, Element, Level, Optimizer};
 
@@ -40,7 +40,7 @@ pub(super) fn cases<T: Element>() -> impl Iterator<Item = Case> {
 }
 
 #[rustfmt::skip]
-fn of_size<T: Element>(n: usize) -> [Case; 17] {
+fn of_size<T: Element>(n: usize) -> [Case; 22] {
     let rows = n / CHANNELS;
     let samples = n / CLASSES / 100 * 100;
     let flat = || n.to_string();
@@ -51,6 +51,11 @@ fn of_size<T: Element>(n: usize) -> [Case; 17] {
         case::<T>("elu", flat(), n, MAP, move || forward::<T>(Activation::Elu { alpha: 1.0 }, n)),
         case::<T>("sigmoid", flat(), n, MAP, move || forward::<T>(Activation::Sigmoid, n)),
         case::<T>("tanh", flat(), n, MAP, move || forward::<T>(Activation::Tanh, n)),
+        case::<T>("gelu", flat(), n, MAP, move || forward::<T>(Activation::Gelu, n)),
+        case::<T>("silu", flat(), n, MAP, move || forward::<T>(Activation::Silu, n)),
+        case::<T>("exp", flat(), n, MAP, move || applied::<T>(Function::Exp, n)),
+        case::<T>("ln", flat(), n, MAP, move || applied::<T>(Function::Ln, n)),
+        case::<T>("erf", flat(), n, MAP, move || applied::<T>(Function::Erf, n)),
         case::<T>("tanh-backward", flat(), n, MAP_TWO, move || backward::<T>(Activation::Tanh, n)),
         case::<T>("softmax", scored.clone(), samples * CLASSES, MAP, move || scores::<T>(samples)),
         case::<T>("cross-entropy", scored, samples * CLASSES, MAP, move || loss::<T>(samples)),
@@ -92,6 +97,15 @@ fn forward<T: Element>(activation: Activation, n: usize) -> Call {
     let (x, mut y) = (Aligned::<T>::values(n), Aligned::of(0, n));
     repeated(move |level| {
         activate(level, activation, black_box(&x), &mut y)?;
+        black_box(&mut y);
+        Ok(())
+    })
+}
+
+fn applied<T: Element>(function: Function, n: usize) -> Call {
+    let (x, mut y) = (Aligned::<T>::values(n), Aligned::of(0, n));
+    repeated(move |level| {
+        apply(level, function, black_box(&x), &mut y)?;
         black_box(&mut y);
         Ok(())
     })

@@ -102,7 +102,12 @@ pub(super) fn wrapped(text: &str) -> String {
 /// What share of the values the table shows: what this nonlinearity suffers from.
 fn share_name(activation: Activation) -> &'static str {
     match activation {
-        Activation::Tanh | Activation::Sigmoid | Activation::Elu => "flat",
+        Activation::Tanh
+        | Activation::Sigmoid
+        | Activation::Elu
+        | Activation::Selu
+        | Activation::HardTanh
+        | Activation::HardSigmoid => "flat",
         _ => "zeros",
     }
 }

@@ -214,7 +214,11 @@ fn load<T: Element, S: Simd, const MR: usize, const NB: usize>(
     } else {
         let mut edge: Tile<T::Block, MR, NB> = [[T::Block::default(); NB]; MR];
         if c.col_stride == 1 {
-            load_rows::<T, S>(simd, c, i, j, edge.as_flattened_mut(), NB);
+            // In a frame of its own: once, not in every tile.
+            simd.vectorize(
+                #[inline(always)]
+                || load_rows::<T, S>(simd, c, i, j, edge.as_flattened_mut(), NB),
+            );
         } else {
             gather(c, i, j, edge.as_flattened_mut(), NB);
         }
@@ -271,7 +275,10 @@ fn store<T: Element, S: Simd, const MR: usize, const NB: usize>(
             store_row::<T, S, NB>(acc, row);
         }
         if c.col_stride == 1 {
-            store_rows::<T, S>(simd, edge.as_flattened(), NB, c, i, j);
+            simd.vectorize(
+                #[inline(always)]
+                || store_rows::<T, S>(simd, edge.as_flattened(), NB, c, i, j),
+            );
         } else {
             scatter(edge.as_flattened(), NB, c, i, j);
         }

@@ -1,5 +1,6 @@
-//! The natural logarithm.
+//! The natural logarithm, of `x` and of `1 + x`, and softplus.
 
+use super::exp::exp_negative;
 use super::polynomial;
 use crate::simd::Lanes;
 
@@ -22,18 +23,52 @@ pub(crate) fn ln<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
     let bias = L::select(subnormal, c(8_388_608.0 + 128.0 + 25.0), c(8_388_608.0 + 128.0));
     let e = exponent.or_bits(c(8_388_608.0)) - bias;
     let m = scaled.sub_bits(exponent.shl_bits::<23>()).add_bits(c(f32::from_bits(128 << 23)));
-    let f = m - c(1.0);
+    let y = combine(simd, e, m - c(1.0));
+    let zero = c(0.0);
+    let outside = L::select(x.eq(zero), c(f32::NEG_INFINITY), c(f32::NAN));
+    // Infinity and NaN are their own logarithms.
+    L::select(zero.lt(x), L::select(x.lt(c(f32::INFINITY)), y, x), outside)
+}
+
+/// `ln(1 + x)`; minus infinity at -1, NaN below.
+#[inline(always)]
+pub(crate) fn ln_1p<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+    let c = |c| L::splat(simd, c);
+    let (zero, one) = (c(0.0), c(1.0));
+    let sum = one + x;
+    // What the sum lost (Knuth, The Art of Computer Programming 2, 4.2.2).
+    let part = sum - one;
+    let lost = (one - (sum - part)) + (x - part);
+    let exponent = sum.sub_bits(c(BELOW_ONE)).shr_bits::<23>();
+    let e = exponent.or_bits(c(8_388_608.0)) - c(8_388_608.0 + 128.0);
+    let shifted = exponent.shl_bits::<23>();
+    let m = sum.sub_bits(shifted).add_bits(c(f32::from_bits(128 << 23)));
+    // 2^-e; far from 1 the sum loses nothing that counts.
+    let lost = lost * c(f32::from_bits(255 << 23)).sub_bits(shifted);
+    let f = (m - one) + L::select(x.lt(c(1e9)), lost, zero);
+    let y = combine(simd, e, f).or_bits(x.and_bits(c(-0.0)));
+    let outside = L::select(x.eq(-one), c(f32::NEG_INFINITY), c(f32::NAN));
+    L::select((-one).lt(x), L::select(x.lt(c(f32::INFINITY)), y, x), L::select(x.le(-one), outside, x))
+}
+
+/// `ln(1 + e^x)`, as `max(x, 0) + ln(1 + e^-|x|)`.
+#[inline(always)]
+pub(crate) fn softplus<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+    let (zero, sign) = (L::splat(simd, 0.0), L::splat(simd, -0.0));
+    zero.max(x) + ln_1p(simd, exp_negative(simd, x.or_bits(sign)))
+}
+
+/// `e ln 2 + ln(1 + f)`, for `1 + f` in `[sqrt(1/2), sqrt(2))`.
+#[inline(always)]
+fn combine<L: Lanes<Scalar = f32>>(simd: L::Simd, e: L, f: L) -> L {
+    let c = |c| L::splat(simd, c);
     let s = f / (c(2.0) + f);
     let s2 = s * s;
     // Least maximum error of 2 atanh(s) for this degree: 0.014 ULP.
     let r = s2 * polynomial(simd, s2, [0.666_667_76, 0.399_775_68, 0.298_714_6]);
     let half_square = c(0.5) * f * f;
     let low = s.mul_add(half_square + r, e * c(LN2_LO));
-    let y = e.mul_add(c(LN2_HI), f - (half_square - low));
-    let zero = c(0.0);
-    let outside = L::select(x.eq(zero), c(f32::NEG_INFINITY), c(f32::NAN));
-    // Infinity and NaN are their own logarithms.
-    L::select(zero.lt(x), L::select(x.lt(c(f32::INFINITY)), y, x), outside)
+    e.mul_add(c(LN2_HI), f - (half_square - low))
 }
 
 #[cfg(test)]
@@ -43,6 +78,9 @@ mod tests {
 
     #[test]
     fn errors_are_within_bounds() {
-        check_bounds("ln", 997, 1.0, 1.0, |level, x, y| map_lanes_at!(level, ln, x, y), libm::log);
+        check_bounds("ln", 997, 0.9, 0.9, |level, x, y| map_lanes_at!(level, ln, x, y), libm::log);
+        check_bounds("ln_1p", 997, 1.4, 1.4, |level, x, y| map_lanes_at!(level, ln_1p, x, y), libm::log1p);
+        let exact = |x: f64| x.max(0.0) + libm::log1p(libm::exp(-x.abs()));
+        check_bounds("softplus", 997, 2.0, 2.0, |level, x, y| map_lanes_at!(level, softplus, x, y), exact);
     }
 }

@@ -1,64 +1,122 @@
-//! Functions of lanes: exponentials, `tanh`, the logistic function.
+//! Functions of lanes: exponentials, logarithms, `tanh`, the logistic and the error function, and the activations made of them.
 //!
 //! The `f32` ones are polynomials in the lanes ([`single`]); the `f64` ones call `libm` lane by lane
-//! ([`double`]). Kernels reach both through the hidden methods of [`Element`](crate::Element).
+//! ([`double`]). Kernels reach both through the hidden methods of [`Element`](crate::Element), each of which names a [`Smooth`] one.
 //!
 //! The error bounds are in units of the last place of the exact result, over every `f32`; the tests hold them.
 
+mod erf;
 mod exp;
+mod gelu;
 mod log;
+mod root;
+pub(crate) mod scalar;
 mod sigmoid;
 mod tanh;
 
-/// The functions of `f32` lanes.
-pub(crate) mod single {
-    pub(crate) use super::exp::{exp, exp_m1_negative, exp_negative};
-    pub(crate) use super::log::ln;
-    pub(crate) use super::sigmoid::sigmoid;
-    pub(crate) use super::tanh::tanh;
+/// A function of lanes. Where it is a constant, as in every kernel, nothing is chosen at run time.
+#[derive(Clone, Copy, Debug)]
+#[allow(unreachable_pub, reason = "sealed: it stands in hidden methods of a public trait")]
+pub enum Smooth {
+    /// `e^x`
+    Exp,
+    /// `e^x` for `x <= 0`
+    ExpNegative,
+    /// `2^x`
+    Exp2,
+    /// `e^x - 1`
+    ExpM1,
+    /// `e^x - 1` for `x <= 0`
+    ExpM1Negative,
+    /// `ln(x)`
+    Ln,
+    /// `ln(1 + x)`
+    Ln1p,
+    /// `tanh(x)`
+    Tanh,
+    /// `1 / (1 + e^-x)`
+    Sigmoid,
+    /// `erf(x)`
+    Erf,
+    /// `1 / sqrt(x)`
+    Rsqrt,
+    /// `x Phi(x)`
+    Gelu,
+    /// Its derivative.
+    GeluDerivative,
+    /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`
+    GeluTanh,
+    /// Its derivative.
+    GeluTanhDerivative,
+    /// `x / (1 + e^-x)`
+    Silu,
+    /// Its derivative.
+    SiluDerivative,
+    /// `ln(1 + e^x)`
+    Softplus,
 }
 
-/// The functions of `f64` lanes, one lane after the other.
-pub(crate) mod double {
+/// The functions of `f32` lanes.
+pub(crate) mod single {
+    use super::{Smooth, erf, exp, gelu, log, root, sigmoid, tanh};
     use crate::simd::Lanes;
 
-    /// `e^x`, below 1 ULP.
+    /// `f(x)`
     #[inline(always)]
-    pub(crate) fn exp<L: Lanes<Scalar = f64, Block = [f64; 8]>>(simd: L::Simd, x: L) -> L {
-        x.map_lanes(simd, libm::exp)
+    pub(crate) fn smooth<L: Lanes<Scalar = f32>>(simd: L::Simd, f: Smooth, x: L) -> L {
+        match f {
+            Smooth::Exp => exp::exp(simd, x),
+            Smooth::ExpNegative => exp::exp_negative(simd, x),
+            Smooth::Exp2 => exp::exp2(simd, x),
+            Smooth::ExpM1 => exp::exp_m1(simd, x),
+            Smooth::ExpM1Negative => exp::exp_m1_negative(simd, x),
+            Smooth::Ln => log::ln(simd, x),
+            Smooth::Ln1p => log::ln_1p(simd, x),
+            Smooth::Tanh => tanh::tanh(simd, x),
+            Smooth::Sigmoid => sigmoid::sigmoid(simd, x),
+            Smooth::Erf => erf::erf(simd, x),
+            Smooth::Rsqrt => root::rsqrt(simd, x),
+            Smooth::Gelu => gelu::gelu(simd, x),
+            Smooth::GeluDerivative => gelu::gelu_derivative(simd, x),
+            Smooth::GeluTanh => sigmoid::gelu_tanh(simd, x),
+            Smooth::GeluTanhDerivative => sigmoid::gelu_tanh_derivative(simd, x),
+            Smooth::Silu => sigmoid::silu(simd, x),
+            Smooth::SiluDerivative => sigmoid::silu_derivative(simd, x),
+            Smooth::Softplus => log::softplus(simd, x),
+        }
     }
+}
 
-    /// `e^x` for `x <= 0`.
-    #[inline(always)]
-    pub(crate) fn exp_negative<L: Lanes<Scalar = f64, Block = [f64; 8]>>(simd: L::Simd, x: L) -> L {
-        x.map_lanes(simd, libm::exp)
-    }
+/// The functions of `f64` lanes, one lane after the other: those of `libm`, below 1 ULP, and what is made of them.
+pub(crate) mod double {
+    use super::{Smooth, scalar};
+    use crate::simd::Lanes;
 
-    /// `e^x - 1` for `x <= 0`, below 1 ULP.
+    /// `f(x)`
     #[inline(always)]
-    pub(crate) fn exp_m1_negative<L: Lanes<Scalar = f64, Block = [f64; 8]>>(simd: L::Simd, x: L) -> L {
-        x.map_lanes(simd, libm::expm1)
-    }
-
-    /// `ln(x)`, below 1 ULP.
-    #[inline(always)]
-    pub(crate) fn ln<L: Lanes<Scalar = f64, Block = [f64; 8]>>(simd: L::Simd, x: L) -> L {
-        x.map_lanes(simd, libm::log)
-    }
-
-    /// `tanh(x)`.
-    #[inline(always)]
-    pub(crate) fn tanh<L: Lanes<Scalar = f64, Block = [f64; 8]>>(simd: L::Simd, x: L) -> L {
-        x.map_lanes(simd, libm::tanh)
-    }
-
-    /// `1 / (1 + e^-x)`, to 3 ULP.
-    #[inline(always)]
-    pub(crate) fn sigmoid<L: Lanes<Scalar = f64, Block = [f64; 8]>>(simd: L::Simd, x: L) -> L {
-        let (zero, one) = (L::splat(simd, 0.0), L::splat(simd, 1.0));
-        let magnitude = x.max(-x);
-        let e = exp_negative(simd, -magnitude);
-        L::select(x.lt(zero), e, one) / (one + e)
+    pub(crate) fn smooth<L: Lanes<Scalar = f64, Block = [f64; 8]>>(simd: L::Simd, f: Smooth, x: L) -> L {
+        match f {
+            Smooth::Exp | Smooth::ExpNegative => x.map_lanes(simd, scalar::exp),
+            Smooth::Exp2 => x.map_lanes(simd, scalar::exp2),
+            Smooth::ExpM1 | Smooth::ExpM1Negative => x.map_lanes(simd, scalar::exp_m1),
+            Smooth::Ln => x.map_lanes(simd, scalar::ln),
+            Smooth::Ln1p => x.map_lanes(simd, scalar::ln_1p),
+            Smooth::Tanh => x.map_lanes(simd, scalar::tanh),
+            Smooth::Sigmoid => {
+                let (zero, one) = (L::splat(simd, 0.0), L::splat(simd, 1.0));
+                let e = (-x.max(-x)).map_lanes(simd, scalar::exp);
+                L::select(x.lt(zero), e, one) / (one + e)
+            }
+            Smooth::Erf => x.map_lanes(simd, scalar::erf),
+            Smooth::Rsqrt => L::splat(simd, 1.0) / x.sqrt(),
+            Smooth::Gelu => x.map_lanes(simd, scalar::gelu),
+            Smooth::GeluDerivative => x.map_lanes(simd, scalar::gelu_derivative),
+            Smooth::GeluTanh => x.map_lanes(simd, scalar::gelu_tanh),
+            Smooth::GeluTanhDerivative => x.map_lanes(simd, scalar::gelu_tanh_derivative),
+            Smooth::Silu => x.map_lanes(simd, scalar::silu),
+            Smooth::SiluDerivative => x.map_lanes(simd, scalar::silu_derivative),
+            Smooth::Softplus => x.map_lanes(simd, scalar::softplus),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Parallel, bands, cut, cut_mut, fork};
 use crate::error::expect_len;
 use crate::{
     Activation, Element, Level, ShapeError, activate, activate_in_place, activation_backward,
-    activation_backward_in_place,
+    activation_backward_from_input, activation_backward_in_place,
 };
 
 /// The least elements of a piece: some 10 us.
@@ -88,6 +88,32 @@ pub fn activation_backward_on<T: Element, P: Parallel>(
     )
 }
 
+/// [`activation_backward_from_input`] over a pool, to the same bits. Below 131,072 elements it stays on one thread.
+///
+/// # Errors
+/// As [`activation_backward_from_input`].
+pub fn activation_backward_from_input_on<T: Element, P: Parallel>(
+    pool: &P,
+    level: Level,
+    activation: Activation,
+    x: &[T],
+    dy: &[T],
+    dx: &mut [T],
+) -> Result<(), ShapeError> {
+    expect_len("dy", x.len(), dy.len())?;
+    expect_len("dx", x.len(), dx.len())?;
+    let (len, count) = pieces(dx.len(), pool);
+    fork(
+        pool,
+        count,
+        ((x, dy), dx),
+        &|((x, dy), dx): ((&[T], &[T]), _), n| {
+            zip(zip(cut(x, n * len), cut(dy, n * len)), cut_mut(dx, n * len))
+        },
+        &|((x, dy), dx)| activation_backward_from_input(level, activation, x, dy, dx),
+    )
+}
+
 /// [`activation_backward_in_place`] over a pool, to the same bits. Below 131,072 elements it stays on one thread.
 ///
 /// ```
@@ -148,6 +174,10 @@ mod tests {
         activate_on(pool, level, f, x, &mut y).unwrap();
         activate_in_place_on(pool, level, f, &mut in_place).unwrap();
         let (mut dx, mut dy_to_dx) = (std::vec![T::from(7); x.len()], dy.to_vec());
+        activation_backward_from_input_on(pool, level, f, x, dy, &mut dx).unwrap();
+        let mut expected_from_input = dx.clone();
+        activation_backward_from_input(level, f, x, dy, &mut expected_from_input).unwrap();
+        assert_same_bits(&dx, &expected_from_input, "from the input", level);
         activation_backward_on(pool, level, f, &y, dy, &mut dx).unwrap();
         activation_backward_in_place_on(pool, level, f, &y, &mut dy_to_dx).unwrap();
         [y, in_place, dx, dy_to_dx]

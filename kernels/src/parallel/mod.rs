@@ -10,7 +10,8 @@ mod gemm;
 mod optimizer;
 
 pub use activation::{
-    activate_in_place_on, activate_on, activation_backward_in_place_on, activation_backward_on,
+    activate_in_place_on, activate_on, activation_backward_from_input_on, activation_backward_in_place_on,
+    activation_backward_on,
 };
 pub use batch_norm::{batch_norm_backward_in_place_on, batch_norm_backward_on, batch_norm_forward_on};
 pub use gemm::{gemm_on, gemm_on_scratch_len, gemm_with_epilogue_on};

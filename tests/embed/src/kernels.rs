@@ -7,7 +7,7 @@ use core::hint::black_box;
 
 use rand_pcg::Pcg64;
 use slicewise::kernels::{
-    self, Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Epilogue, Level, MatMut, MatRef,
+    self, Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Epilogue, Function, Level, MatMut, MatRef,
     Optimizer, PackedB, Running, RunningMut, Saved, SavedMut, Step,
 };
 
@@ -30,6 +30,7 @@ pub fn run<T: Element>(level: Level) -> bool {
         (c"parallel is wrong", parallel),
         (c"rows is wrong", rows),
         (c"activation is wrong", activation),
+        (c"function is wrong", function),
         (c"maxout is wrong", maxout),
         (c"softmax is wrong", softmax),
         (c"batch_norm is wrong", batch_norm),
@@ -154,6 +155,7 @@ fn parallel<T: Element>(operands: &mut Operands<'_, T>) -> bool {
         && kernels::activation_backward_in_place_on(pool, *level, relu, c, y).is_ok()
         && is_all(y, 1)
         && kernels::activation_backward_on(pool, *level, relu, x, y, c).is_ok()
+        && kernels::activation_backward_from_input_on(pool, *level, relu, x, y, c).is_ok()
         && is_all(c, 1);
     let update =
         kernels::optimizer_step_on(pool, *level, &step, c, y, &mut [], &mut []).is_ok() && is_all(c, 0);
@@ -178,6 +180,15 @@ fn activation<T: Element>(operands: &mut Operands<'_, T>) -> bool {
         && kernels::activation_backward_from_input(*level, f, x, dy, dx).is_ok()
         && kernels::activation_backward_in_place(*level, f, y, dy).is_ok()
         && [x, y, dy, dx].into_iter().all(|z| is_all(z, 1))
+}
+
+fn function<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [x, y, ..], .. } = operands;
+    // The inverse square root of 1 is 1, and so is the square root of that.
+    kernels::apply(*level, black_box(Function::Rsqrt), x, y).is_ok() && {
+        kernels::apply_in_place(*level, black_box(Function::Sqrt), y);
+        is_all(y, 1)
+    }
 }
 
 fn maxout<T: Element>(operands: &mut Operands<'_, T>) -> bool {

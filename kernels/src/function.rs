@@ -1,0 +1,166 @@
+//! Elementary functions of slices.
+
+use crate::error::expect_len;
+use crate::math::Smooth;
+use crate::simd::apply::map;
+use crate::simd::{Lanes, Simd, dispatch};
+use crate::{Element, Level, ShapeError};
+
+/// An elementary function `y = f(x)` of single values.
+///
+/// NaN in, NaN out; infinities, signed zeros and subnormals are right. For `f32` the error is in units of the last place of the exact result,
+/// over every `f32`, at the levels with fused multiply-add (`docs/accuracy.md` has each level's, and the worst inputs). For `f64` it
+/// is below 1 ULP, but for [`Sigmoid`](Self::Sigmoid), 3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Function {
+    /// `e^x`: 1.0 ULP.
+    Exp,
+    /// `2^x`: 1.1 ULP.
+    Exp2,
+    /// `e^x - 1`, with its digits near 0: 1.5 ULP.
+    ExpM1,
+    /// The natural logarithm: 0.9 ULP. Minus infinity at both zeros, NaN below.
+    Ln,
+    /// `ln(1 + x)`, with its digits near 0: 1.4 ULP. Minus infinity at -1, NaN below.
+    Ln1p,
+    /// The hyperbolic tangent: 1.3 ULP.
+    Tanh,
+    /// The logistic function `1 / (1 + e^-x)`: 1.5 ULP.
+    Sigmoid,
+    /// The error function `2 / sqrt(pi) * integral from 0 to x of e^-t^2 dt`: 1.5 ULP.
+    Erf,
+    /// The square root, correctly rounded. NaN below -0.
+    Sqrt,
+    /// `1 / sqrt(x)`, correctly rounded. Infinite at both zeros, with their signs; NaN below.
+    Rsqrt,
+}
+
+impl Function {
+    /// Every one.
+    pub const ALL: [Self; 10] = [
+        Self::Exp,
+        Self::Exp2,
+        Self::ExpM1,
+        Self::Ln,
+        Self::Ln1p,
+        Self::Tanh,
+        Self::Sigmoid,
+        Self::Erf,
+        Self::Sqrt,
+        Self::Rsqrt,
+    ];
+
+    /// Its name in small letters: `"exp"`, `"ln_1p"`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exp => "exp",
+            Self::Exp2 => "exp2",
+            Self::ExpM1 => "exp_m1",
+            Self::Ln => "ln",
+            Self::Ln1p => "ln_1p",
+            Self::Tanh => "tanh",
+            Self::Sigmoid => "sigmoid",
+            Self::Erf => "erf",
+            Self::Sqrt => "sqrt",
+            Self::Rsqrt => "rsqrt",
+        }
+    }
+}
+
+/// `y[i] = f(x[i])`.
+///
+/// ```
+/// use slicewise_kernels::{Function, Level, apply};
+///
+/// let mut y = [0.0f32; 3];
+/// apply(Level::detect(), Function::Exp2, &[-1.0, 0.0, 10.0], &mut y)?;
+/// assert_eq!(y, [0.5, 1.0, 1024.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// [`ShapeError`] unless `y` is as long as `x`.
+pub fn apply<T: Element>(level: Level, function: Function, x: &[T], y: &mut [T]) -> Result<(), ShapeError> {
+    expect_len("y", x.len(), y.len())?;
+    T::apply(level, function, Some(x), y);
+    Ok(())
+}
+
+/// `y[i] = f(y[i])`: the bits of [`apply`].
+///
+/// ```
+/// use slicewise_kernels::{Function, Level, apply_in_place};
+///
+/// let mut y = [4.0f64, 0.25];
+/// apply_in_place(Level::detect(), Function::Rsqrt, &mut y);
+/// assert_eq!(y, [0.5, 2.0]);
+/// ```
+pub fn apply_in_place<T: Element>(level: Level, function: Function, y: &mut [T]) {
+    T::apply(level, function, None, y);
+}
+
+/// The kernels of one type. Not generic, so that they are compiled once, in this crate.
+#[allow(unreachable_pub, reason = "sealed: it stands in the bounds of a public trait")]
+pub trait Apply: Sized {
+    /// `y = f(x)`, or `f(y)` where there is no `x`.
+    fn apply(level: Level, function: Function, x: Option<&[Self]>, y: &mut [Self]);
+}
+
+impl Apply for f32 {
+    fn apply(level: Level, function: Function, x: Option<&[f32]>, y: &mut [f32]) {
+        run(level, function, x, y);
+    }
+}
+
+impl Apply for f64 {
+    fn apply(level: Level, function: Function, x: Option<&[f64]>, y: &mut [f64]) {
+        run(level, function, x, y);
+    }
+}
+
+#[inline(always)]
+fn run<T: Element>(level: Level, function: Function, x: Option<&[T]>, y: &mut [T]) {
+    match x {
+        Some(x) => dispatch!(level, simd => kernel(simd, function, [x], y)),
+        None => dispatch!(level, simd => kernel(simd, function, [], y)),
+    }
+}
+
+/// From `x`, or in place where there is none: one loop for each function, no choice inside it.
+#[inline(always)]
+fn kernel<T: Element, S: Simd, const IN: usize>(simd: S, function: Function, x: [&[T]; IN], y: &mut [T]) {
+    match function {
+        Function::Exp => smooth(simd, Smooth::Exp, x, y),
+        Function::Exp2 => smooth(simd, Smooth::Exp2, x, y),
+        Function::ExpM1 => smooth(simd, Smooth::ExpM1, x, y),
+        Function::Ln => smooth(simd, Smooth::Ln, x, y),
+        Function::Ln1p => smooth(simd, Smooth::Ln1p, x, y),
+        Function::Tanh => smooth(simd, Smooth::Tanh, x, y),
+        Function::Sigmoid => smooth(simd, Smooth::Sigmoid, x, y),
+        Function::Erf => smooth(simd, Smooth::Erf, x, y),
+        Function::Rsqrt => smooth(simd, Smooth::Rsqrt, x, y),
+        Function::Sqrt => map(
+            simd,
+            x,
+            [y],
+            #[inline(always)]
+            |x, [y]| [x.first().copied().unwrap_or(y).sqrt()],
+        ),
+    }
+}
+
+#[inline(always)]
+fn smooth<T: Element, S: Simd, const IN: usize>(simd: S, f: Smooth, x: [&[T]; IN], y: &mut [T]) {
+    map(
+        simd,
+        x,
+        [y],
+        #[inline(always)]
+        |x, [y]| [T::smooth(simd, f, x.first().copied().unwrap_or(y))],
+    );
+}
+
+#[cfg(test)]
+mod tests;

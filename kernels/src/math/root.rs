@@ -1,0 +1,29 @@
+//! `1 / sqrt(x)`.
+
+use crate::simd::Lanes;
+
+/// `1 / sqrt(x)`, correctly rounded where multiply-adds are fused: infinite at both zeros, with their signs; NaN below.
+///
+/// A Newton step from the quotient, with what its square misses of `1 / x` in full. (Muller, Elementary Functions, 3rd ed., ch. 5.)
+#[inline(always)]
+pub(crate) fn rsqrt<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+    let (zero, one) = (L::splat(simd, 0.0), L::splat(simd, 1.0));
+    let y = one / x.sqrt();
+    let product = x * y;
+    let low = x.mul_add(y, -product);
+    let missing = low.neg_mul_add(y, product.neg_mul_add(y, one));
+    let better = (L::splat(simd, 0.5) * y).mul_add(missing, y);
+    L::select(zero.lt(x) & x.lt(L::splat(simd, f32::INFINITY)), better, y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check_bounds, map_lanes_at};
+    use super::*;
+
+    #[test]
+    fn errors_are_within_bounds() {
+        let exact = |x: f64| 1.0 / libm::sqrt(x);
+        check_bounds("rsqrt", 997, 0.5, 1.5, |level, x, y| map_lanes_at!(level, rsqrt, x, y), exact);
+    }
+}
