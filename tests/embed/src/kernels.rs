@@ -7,8 +7,8 @@ use core::hint::black_box;
 
 use rand_pcg::Pcg64;
 use slicewise::kernels::{
-    self, Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Epilogue, Function, Level, MatMut, MatRef,
-    Optimizer, PackedB, Running, RunningMut, Saved, SavedMut, Step,
+    self, Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Epilogue, Function, Level,
+    MatMut, MatRef, Optimizer, PackedB, Running, RunningMut, Saved, SavedMut, Step,
 };
 
 use crate::{Backwards, hide, say};
