@@ -53,7 +53,7 @@ fn a_dense_layer() {
 
 #[test]
 fn smooth_activations() {
-    for activation in [Layer::sigmoid(), Layer::tanh(), Layer::Activation(slicewise::Activation::Identity)] {
+    for activation in [Layer::sigmoid(), Layer::tanh(), Layer::Activation(Activation::Identity)] {
         assert_right(&[Layer::dense(5, 7), activation, Layer::dense(7, 3)], true);
     }
 }

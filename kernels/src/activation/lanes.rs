@@ -229,8 +229,8 @@ impl Activation {
     #[must_use]
     pub const fn output_tells_derivative(self) -> bool {
         match self {
-            Self::LeakyRelu { slope } => !(slope < 0.0),
-            Self::Elu { alpha } => !(alpha < 0.0),
+            Self::LeakyRelu { slope } => slope >= 0.0 || slope.is_nan(),
+            Self::Elu { alpha } => alpha >= 0.0 || alpha.is_nan(),
             Self::Gelu | Self::GeluTanh | Self::Silu | Self::HardSwish => false,
             _ => true,
         }

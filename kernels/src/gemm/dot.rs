@@ -25,13 +25,13 @@ pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, '
     if a.col_stride == 1 && x.stride == 1 && alpha == T::from(1) {
         let Some(x) = x.data.get(..x.len) else { return };
         while i + ROWS <= m {
-            for (r, sum) in sums::<T, S, ROWS>(simd, &a, i, x).into_iter().enumerate() {
+            for (r, sum) in sums::<T, S, ROWS>(simd, a, i, x).into_iter().enumerate() {
                 c.put(i + r, sum);
             }
             i += ROWS;
         }
         while i < m {
-            for sum in sums::<T, S, 1>(simd, &a, i, x) {
+            for sum in sums::<T, S, 1>(simd, a, i, x) {
                 c.put(i, sum);
             }
             i += 1;
@@ -39,7 +39,7 @@ pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, '
     } else if a.row_stride == 1 {
         while i < m {
             let width = T::LANES.min(m - i);
-            let sums = down::<T, S>(simd, &a, i, width, &x, alpha);
+            let sums = down::<T, S>(simd, a, i, width, &x, alpha);
             for (r, sum) in sums.as_ref().iter().take(width).enumerate() {
                 c.put(i + r, *sum);
             }

@@ -8,7 +8,7 @@ use super::polynomial;
 use crate::simd::Lanes;
 
 /// `Phi(0)' = 1 / sqrt(2 pi)`
-const DENSITY: f32 = 0.398_942_28;
+const DENSITY: f32 = 0.398_942_3;
 
 /// `x Phi(x) = max(x, 0) - t Phi(-t)`; at minus infinity -0.
 #[inline(always)]

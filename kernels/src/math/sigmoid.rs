@@ -35,10 +35,10 @@ pub(crate) fn silu_derivative<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L 
 
 /// 0.044715, in two parts.
 const CUBE: f32 = 0.044_715;
-const CUBE_LOW: f32 = 1.54614443e-09;
+const CUBE_LOW: f32 = 1.546_144_4e-9;
 /// `2 sqrt(2 / pi)`, in two parts.
 const TWICE: f32 = 1.595_769_2;
-const TWICE_LOW: f32 = -4.53406805e-08;
+const TWICE_LOW: f32 = -4.534_068e-8;
 
 /// `x (1 + tanh(v / 2)) / 2 = x sigmoid(v)`, `v = 2 sqrt(2 / pi) (x + 0.044715 x^3)`. (Hendrycks and Gimpel, Gaussian error linear units,
 /// 2016.)

@@ -1,7 +1,7 @@
 //! The functions of the lanes, in `f64`.
 
 use crate::Function;
-use std::f64::consts::{FRAC_1_SQRT_2, PI};
+use core::f64::consts::{FRAC_1_SQRT_2, PI};
 
 /// `f(x)`
 #[must_use]
