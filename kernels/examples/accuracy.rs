@@ -3,9 +3,9 @@
 //! `cargo run --release -p slicewise-kernels --features reference --example accuracy > docs/accuracy.md` takes about an hour on two
 //! cores; with `-- STRIDE` it looks at every STRIDEth number only, with `-- STRIDE NAME` at the functions of that name.
 
+use core::ops::Range;
 use slicewise_kernels::reference::{activation, levels, math, ulp_error};
 use slicewise_kernels::{Activation, Function, Level, activate, apply};
-use std::ops::Range;
 
 /// The numbers that a thread computes at a time.
 const CHUNK: usize = 4096;
