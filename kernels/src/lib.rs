@@ -55,6 +55,7 @@ mod reduce;
 #[cfg(any(test, feature = "reference"))]
 pub mod reference;
 mod rows;
+mod scalar;
 mod simd;
 mod softmax;
 

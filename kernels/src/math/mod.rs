@@ -10,7 +10,6 @@ mod exp;
 mod gelu;
 mod log;
 mod root;
-pub(crate) mod scalar;
 mod sigmoid;
 mod tanh;
 
@@ -89,7 +88,8 @@ pub(crate) mod single {
 
 /// The functions of `f64` lanes, one lane after the other: those of `libm`, below 1 ULP, and what is made of them.
 pub(crate) mod double {
-    use super::{Smooth, scalar};
+    use super::Smooth;
+    use crate::scalar;
     use crate::simd::Lanes;
 
     /// `f(x)`
