@@ -40,19 +40,11 @@ pub(super) const DOWN: f32 = f32::from_bits((127 - 64) << 23);
 #[inline(always)]
 pub(super) fn exp_parts<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L, low: Option<L>) -> (L, L) {
     let bias = L::splat(simd, ROUND + 127.0 + 64.0);
-    let z = low
-        .map_or(
-            x,
-            #[inline(always)]
-            |low| x + low,
-        )
-        .mul_add(L::splat(simd, LOG2_E), bias);
+    // Not `map_or`: core's adaptors cannot be forced in line.
+    let sum = if let Some(low) = low { x + low } else { x };
+    let z = sum.mul_add(L::splat(simd, LOG2_E), bias);
     let r = reduce(simd, x, z - bias);
-    let r = low.map_or(
-        r,
-        #[inline(always)]
-        |low| r + low,
-    );
+    let r = if let Some(low) = low { r + low } else { r };
     (exp_m1_reduced(simd, r), z.shl_bits::<23>())
 }
 
