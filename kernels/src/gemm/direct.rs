@@ -34,6 +34,7 @@ pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize
     let far = b.row_stride.saturating_mul(size_of::<T>()) > FAR_ROWS;
     let depth = if far { IN_L1 / (WIDE * size_of::<T::Block>()) } else { KC };
     // Even blocks: a thin last one would load and store C for little work.
+    #[expect(clippy::manual_clamp, reason = "clamp may panic")]
     let depth = k.div_ceil(k.div_ceil(depth).max(1)).max(1).min(KC);
     let mut p = 0;
     while p < k {

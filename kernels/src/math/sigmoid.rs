@@ -83,6 +83,7 @@ fn times_sigmoid<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L, v: L, low: Option<
     // e^-110 times 110 is below half the smallest subnormal.
     let magnitude = c(-110.0).max(v.or_bits(sign));
     // The low part with the sign that |v| turns it to.
+    #[expect(clippy::manual_map, reason = "core's adaptors cannot be forced in line")]
     let turned = if let Some(low) = low { Some(low.xor_bits(v.and_bits(sign)).xor_bits(sign)) } else { None };
     let (u, scale) = exp_parts(simd, magnitude, turned);
     let scaled = u.mul_add(scale, scale);
