@@ -35,8 +35,8 @@ pub struct ActivationStatistics {
     pub std: f64,
     /// The share of values that are 0.
     pub zero_fraction: f64,
-    /// The share of values where the derivative is below [`SATURATED_BELOW`] of its largest: of tanh, the sigmoid, ELU, SELU and the hard ones; 0
-    /// for others.
+    /// The share of values where the derivative is below [`SATURATED_BELOW`] of its largest: of tanh, the sigmoid, their hard
+    /// forms, ELU and SELU; 0 for others.
     pub saturated_fraction: f64,
     /// The share of units that give 0 to every row: nothing comes back through them, and they do not learn.
     pub dead_fraction: f64,
@@ -92,17 +92,15 @@ fn column<T>(outputs: &[T], units: usize, unit: usize) -> impl Iterator<Item = &
     outputs.get(unit..).unwrap_or_default().iter().step_by(units.max(1))
 }
 
-/// Minus SELU's limit towards minus infinity, its scale times its alpha.
-const SELU_LIMIT: f64 = 1.758_099_340_847_376_6;
-
 /// Whether the derivative at an output is below its share. NaN is not.
 pub(crate) fn is_saturated(activation: Activation, y: f64) -> bool {
     match activation {
         Activation::Tanh => 1.0 - y * y < SATURATED_BELOW,
         Activation::Sigmoid => 4.0 * y * (1.0 - y) < SATURATED_BELOW,
         Activation::Elu { alpha } => y + alpha < SATURATED_BELOW * alpha,
-        // 1.0507 times an ELU.
-        Activation::Selu => y + SELU_LIMIT < SATURATED_BELOW * SELU_LIMIT,
+        Activation::Selu => {
+            is_saturated(Activation::Elu { alpha: Activation::SELU_ALPHA }, y / Activation::SELU_SCALE)
+        }
         Activation::HardTanh => y <= -1.0 || y >= 1.0,
         Activation::HardSigmoid => y <= 0.0 || y >= 1.0,
         _ => false,
@@ -146,6 +144,10 @@ mod tests {
         }
         let elu = Activation::Elu { alpha: 2.0 };
         assert!(at(elu, -1.91) && !at(elu, -1.89) && !at(elu, 100.0));
+        // -1.758 at most.
+        assert!(at(Activation::Selu, -1.68) && !at(Activation::Selu, -1.66) && !at(Activation::Selu, 100.0));
+        assert!(at(Activation::HardTanh, 1.0) && !at(Activation::HardTanh, 0.99));
+        assert!(at(Activation::HardSigmoid, 0.0) && !at(Activation::HardSigmoid, 0.01));
         assert!(!at(Activation::Tanh, f64::NAN));
     }
 

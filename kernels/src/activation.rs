@@ -65,6 +65,13 @@ pub enum Activation {
     HardSwish,
 }
 
+impl Activation {
+    /// With [`SELU_ALPHA`](Self::SELU_ALPHA), what keeps mean 0 and variance 1. (Klambauer et al. 2017, equation 14.)
+    pub const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
+    /// The alpha of SELU's ELU.
+    pub const SELU_ALPHA: f64 = 1.673_263_242_354_377_3;
+}
+
 /// `y[i] = f(x[i])`.
 ///
 /// ```

@@ -10,7 +10,7 @@ use crate::{Element, Level, ShapeError};
 ///
 /// NaN in, NaN out; infinities, signed zeros and subnormals are right. For `f32` the error is in units of the last place of the exact result,
 /// over every `f32`, at the levels with fused multiply-add (`docs/accuracy.md` has each level's, and the worst inputs). For `f64` it
-/// is below 1 ULP, but for [`Sigmoid`](Self::Sigmoid), 3.
+/// is 1 ULP; 2 for [`Tanh`](Self::Tanh), [`Sigmoid`](Self::Sigmoid) and [`Rsqrt`](Self::Rsqrt).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Function {

@@ -41,10 +41,9 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
                             width,
                             out,
                             parameters.get(place.parameters..).unwrap_or_default(),
-                            match self.layers.get(index + 1) {
-                                Some(next) if in_place(next, Some(layer)) => activation_of(Some(next)),
-                                _ => Activation::Identity,
-                            },
+                            activation_of(
+                                self.layers.get(index + 1).filter(|next| in_place(next, Some(layer))),
+                            ),
                             x,
                             y,
                             scratch,

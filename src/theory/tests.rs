@@ -97,8 +97,9 @@ fn smooth_nonlinearities_agree_with_a_brute_force_sum() {
             assert_close("variance", of.variance, variance, 1e-7);
             assert_close("derivative", of.squared_derivative, squared, 1e-7);
             assert!((of.saturated_fraction - saturated).abs() < 1e-4, "{activation:?}, {s}: {saturated}");
-            // GELU comes to 0 far out.
-            assert!(of.zero_fraction < 1e-13, "{activation:?}, {s}: {}", of.zero_fraction);
+            // GELU comes to 0 from -38 on.
+            let most = if activation == Activation::Gelu { 1e-13 } else { 0.0 };
+            assert!(of.zero_fraction <= most, "{activation:?}, {s}: {}", of.zero_fraction);
         }
     }
 }

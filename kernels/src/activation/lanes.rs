@@ -7,10 +7,6 @@ use crate::simd::apply::map;
 use crate::simd::{Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
 
-/// The fixed point of mean 0 and variance 1 (Klambauer et al. 2017, equation 14).
-pub(crate) const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
-pub(crate) const SELU_ALPHA: f64 = 1.673_263_242_354_377_3;
-
 /// The kernels of one type. Not generic, so that they are compiled once, in this crate: generic code is compiled anew in every crate that
 /// calls it.
 #[allow(unreachable_pub, reason = "sealed: it stands in the bounds of a public trait")]
@@ -105,15 +101,9 @@ impl Activation {
                 let slope = T::Lanes::<S>::splat(simd, T::from_f64(slope));
                 T::Lanes::<S>::select(zero.lt(x), x, slope * x)
             }
-            Self::Elu { alpha } => {
-                let alpha = T::Lanes::<S>::splat(simd, T::from_f64(alpha));
-                let negative = alpha * T::smooth(simd, Smooth::ExpM1Negative, x.min(zero));
-                T::Lanes::<S>::select(x.lt(zero), negative, x)
-            }
-            Self::Selu => {
-                let scale = T::Lanes::<S>::splat(simd, T::from_f64(SELU_SCALE));
-                let negative = T::Lanes::<S>::splat(simd, T::from_f64(SELU_SCALE * SELU_ALPHA))
-                    * T::smooth(simd, Smooth::ExpM1Negative, x.min(zero));
+            Self::Elu { .. } | Self::Selu => {
+                let [scale, limit] = self.elu::<T, S>(simd);
+                let negative = limit * T::smooth(simd, Smooth::ExpM1Negative, x.min(zero));
                 T::Lanes::<S>::select(x.lt(zero), negative, scale * x)
             }
             Self::Sigmoid => T::smooth(simd, Smooth::Sigmoid, x),
@@ -143,14 +133,9 @@ impl Activation {
                 let low = T::Lanes::<S>::select(y.le(zero), slope, y);
                 T::Lanes::<S>::select(zero.lt(y), one, low)
             }
-            Self::Elu { alpha } => {
-                let alpha = T::Lanes::<S>::splat(simd, T::from_f64(alpha));
-                T::Lanes::<S>::select(zero.lt(y), one, y + alpha)
-            }
-            Self::Selu => {
-                let scale = T::Lanes::<S>::splat(simd, T::from_f64(SELU_SCALE));
-                let low = y + T::Lanes::<S>::splat(simd, T::from_f64(SELU_SCALE * SELU_ALPHA));
-                T::Lanes::<S>::select(zero.lt(y), scale, low)
+            Self::Elu { .. } | Self::Selu => {
+                let [scale, limit] = self.elu::<T, S>(simd);
+                T::Lanes::<S>::select(zero.lt(y), scale, y + limit)
             }
             Self::Sigmoid => y * (one - y),
             Self::Tanh => y.neg_mul_add(y, one),
@@ -175,10 +160,9 @@ impl Activation {
             Self::Identity | Self::Relu | Self::LeakyRelu { .. } | Self::HardTanh => {
                 self.derivative::<T, S>(simd, x)
             }
-            Self::Selu => {
-                let scale = T::Lanes::<S>::splat(simd, T::from_f64(SELU_SCALE));
-                let negative = T::Lanes::<S>::splat(simd, T::from_f64(SELU_SCALE * SELU_ALPHA))
-                    * T::smooth(simd, Smooth::ExpNegative, x.min(zero));
+            Self::Elu { .. } | Self::Selu => {
+                let [scale, limit] = self.elu::<T, S>(simd);
+                let negative = limit * T::smooth(simd, Smooth::ExpNegative, x.min(zero));
                 let low = T::Lanes::<S>::select(x.le(zero), negative, x);
                 T::Lanes::<S>::select(zero.lt(x), scale, low)
             }
@@ -198,12 +182,6 @@ impl Activation {
                 let outside = T::Lanes::<S>::select(three.le(x), one, flat(zero, x));
                 T::Lanes::<S>::select((-three).lt(x) & x.lt(three), inside, outside)
             }
-            Self::Elu { alpha } => {
-                let alpha = T::Lanes::<S>::splat(simd, T::from_f64(alpha));
-                let negative = alpha * T::smooth(simd, Smooth::ExpNegative, x.min(zero));
-                let low = T::Lanes::<S>::select(x.le(zero), negative, x);
-                T::Lanes::<S>::select(zero.lt(x), one, low)
-            }
             // f(-|x|) f(|x|), where the first factor keeps its digits in both tails.
             Self::Sigmoid => {
                 let y = T::smooth(simd, Smooth::Sigmoid, x.min(-x));
@@ -216,6 +194,16 @@ impl Activation {
                 (derivative + derivative) + (derivative + derivative)
             }
         }
+    }
+
+    /// The slope of an ELU where it is positive, and minus its limit towards minus infinity.
+    #[inline(always)]
+    fn elu<T: Element, S: Simd>(self, simd: S) -> [T::Lanes<S>; 2] {
+        let (scale, limit) = match self {
+            Self::Elu { alpha } => (1.0, alpha),
+            _ => (Self::SELU_SCALE, Self::SELU_SCALE * Self::SELU_ALPHA),
+        };
+        [T::Lanes::<S>::splat(simd, T::from_f64(scale)), T::Lanes::<S>::splat(simd, T::from_f64(limit))]
     }
 
     /// Whether the output tells the derivative, so that it alone need be kept: not that of GELU, SiLU and hard swish, and not with a
@@ -238,14 +226,12 @@ impl Activation {
 
     /// An error where the output does not tell the derivative.
     pub(crate) fn expect_derivative_from_output(self) -> Result<(), ShapeError> {
-        match self {
-            Self::LeakyRelu { slope } => expect_len("negative slope", 0, usize::from(slope < 0.0)),
-            Self::Elu { alpha } => expect_len("negative alpha", 0, usize::from(alpha < 0.0)),
-            Self::Gelu | Self::GeluTanh | Self::Silu | Self::HardSwish => {
-                expect_len("outputs that do not tell the derivative", 0, 1)
-            }
-            _ => Ok(()),
-        }
+        let without = match self {
+            Self::LeakyRelu { .. } => "negative slope",
+            Self::Elu { .. } => "negative alpha",
+            _ => "outputs that do not tell the derivative",
+        };
+        expect_len(without, 0, usize::from(!self.output_tells_derivative()))
     }
 }
 

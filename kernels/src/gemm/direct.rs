@@ -7,7 +7,7 @@ use super::left::Rows;
 use super::pack::Operand;
 use super::plan::Product;
 use super::right::{Part, Whole};
-use super::{MatMut, MatRef, min};
+use super::{MatMut, MatRef, even_depth, min};
 use crate::Element;
 use crate::simd::Simd;
 
@@ -15,7 +15,7 @@ use crate::simd::Simd;
 const KC: usize = 512;
 /// Bytes from one row of B to the next from which on no prefetcher sees a panel coming, and bytes of a panel that stay in L1.
 const FAR_ROWS: usize = 1024;
-const IN_L1: usize = 24 << 10;
+const PANEL: usize = 24 << 10;
 /// Elements of a block of A, which stays in cache from one panel of B to the next.
 const MC: usize = 32 << 10;
 /// A multiple of every tile's height.
@@ -32,10 +32,7 @@ pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize
     let (a, b) = (product.a, product.b);
     let a = Operand { data: a.data, k_stride: a.col_stride, width_stride: a.row_stride };
     let far = b.row_stride.saturating_mul(size_of::<T>()) > FAR_ROWS;
-    let depth = if far { IN_L1 / (WIDE * size_of::<T::Block>()) } else { KC };
-    // Even blocks: a thin last one would load and store C for little work.
-    #[expect(clippy::manual_clamp, reason = "clamp may panic")]
-    let depth = k.div_ceil(k.div_ceil(depth).max(1)).max(1).min(KC);
+    let depth = even_depth(k, if far { PANEL / (WIDE * size_of::<T::Block>()) } else { KC });
     let mut p = 0;
     while p < k {
         let kc = min(k - p, depth);

@@ -197,6 +197,12 @@ impl<T> Bias<'_, T> {
     }
 }
 
+/// The depth of even blocks of k, at most `most`: a thin last one would load and store C for little work. Never 0.
+#[inline(always)]
+fn even_depth(k: usize, most: usize) -> usize {
+    min(k.div_ceil(k.div_ceil(most).max(1)), most).max(1)
+}
+
 const fn min(a: usize, b: usize) -> usize {
     if a < b { a } else { b }
 }

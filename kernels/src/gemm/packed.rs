@@ -5,7 +5,7 @@ use super::left::{Columns, Panels, Rows, Source};
 use super::pack::{Operand, Region, pack};
 use super::plan::Product;
 use super::right::Panel;
-use super::{LINE, MatMut, min};
+use super::{LINE, MatMut, even_depth, min};
 use crate::Element;
 use crate::simd::Simd;
 
@@ -40,8 +40,8 @@ pub(super) fn multiply<
     let (alpha, a, b) = (product.alpha, product.a, product.b);
     let (m, n, k) = (a.rows, b.cols, a.cols);
     let nr = NB * T::LANES;
-    // Even blocks: a thin last one would load and store C for little work. Panels from before have them as they come.
-    let kc_even = if before.is_some() { KC } else { k.div_ceil(k.div_ceil(KC).max(1)) };
+    // Panels from before have blocks as they come.
+    let kc_even = if before.is_some() { KC } else { even_depth(k, KC) };
     let aligned = scratch.as_ptr().align_offset(LINE * 4).min(LINE);
     let a = Operand { data: a.data, k_stride: a.col_stride, width_stride: a.row_stride };
     let b = Operand { data: b.data, k_stride: b.row_stride, width_stride: b.col_stride };

@@ -21,7 +21,7 @@ const LINE: usize = 64;
 /// The checked operands of one call, none of them empty: `C = alpha A B + beta C + bias`, and 0 where that is negative
 /// and `relu` is set.
 ///
-/// Operands are borrowed: a copy of fields just written waits for them, a quarter of what a tiny product takes.
+/// Operands are borrowed: a copy of fields just written waits for them, which a tiny product feels.
 pub struct Product<'a, 'c, T> {
     pub(super) alpha: T,
     pub(super) a: &'a MatRef<'a, T>,

@@ -6,6 +6,26 @@ use crate::reference::math::{self, sigmoid};
 const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_3;
 
+/// Every activation, those with a parameter with several: what tests of activations go through.
+pub const ALL: [Activation; 16] = [
+    Activation::Identity,
+    Activation::Relu,
+    Activation::LeakyRelu { slope: 0.125 },
+    Activation::LeakyRelu { slope: -0.5 },
+    Activation::Elu { alpha: 1.0 },
+    Activation::Elu { alpha: 1.75 },
+    Activation::Selu,
+    Activation::Sigmoid,
+    Activation::Tanh,
+    Activation::Softplus,
+    Activation::Gelu,
+    Activation::GeluTanh,
+    Activation::Silu,
+    Activation::HardSigmoid,
+    Activation::HardTanh,
+    Activation::HardSwish,
+];
+
 /// `f(x)`
 #[must_use]
 pub fn value(activation: Activation, x: f64) -> f64 {

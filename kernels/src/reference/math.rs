@@ -66,7 +66,15 @@ pub fn gelu_tanh_derivative(x: f64) -> f64 {
 /// `x sigmoid(x)`; its limit at minus infinity, -0.
 #[must_use]
 pub fn silu(x: f64) -> f64 {
-    if x == f64::NEG_INFINITY { -0.0 } else { x * sigmoid(x) }
+    // e^x in two halves: it may be subnormal where the result is not.
+    let half = libm::exp(0.5 * x);
+    if x == f64::NEG_INFINITY {
+        -0.0
+    } else if x < 0.0 {
+        x * half * half / (1.0 + half * half)
+    } else {
+        x * sigmoid(x)
+    }
 }
 
 /// `s + x s (1 - s)` with `s = sigmoid(x)`.

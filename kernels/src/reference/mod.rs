@@ -13,8 +13,10 @@ pub mod optimizer;
 pub mod reduce;
 pub mod softmax;
 pub mod strategies;
+mod sweep;
 mod tracked;
 
+pub use sweep::{Worst, sweep};
 pub use tracked::Tracked;
 
 use std::vec::Vec;
