@@ -127,10 +127,13 @@ mod tests {
     use super::*;
     use crate::reference::ulp_error;
 
+    /// A function by its name, an input and the nearest `f64` to the result.
+    type Fact = (&'static str, fn(f64) -> f64, f64, f64);
+
     #[test]
     fn values_are_those_of_a_hundred_bits() {
         // By mpmath at 160 bits, rounded.
-        let facts: [(&str, fn(f64) -> f64, f64, f64); 34] = [
+        let facts: [Fact; 34] = [
             ("exp", exp, -700.5, 5.980196118639791e-305),
             ("exp", exp, 1.75, 5.754602676005731),
             ("exp2", exp2, -1000.25, 7.847780312860669e-302),
