@@ -6,6 +6,9 @@
 use slicewise_kernels::reference::{activation, levels, math, sweep};
 use slicewise_kernels::{Activation, Function, Level, activate, apply};
 
+/// Writes `y[i] = f(x[i])` at a level.
+type Compute<'a> = &'a (dyn Fn(Level, &[f32], &mut [f32]) + Sync);
+
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let stride = arguments.next().map_or(1, |stride| stride.parse().expect("a stride"));
@@ -25,15 +28,14 @@ fn main() {
     );
     let names: Vec<&str> = levels().map(Level::name).collect();
     println!("| function | {} |\n|---|{}", names.join(" | "), "---:|".repeat(names.len()));
-    let row =
-        |name: &str, f: &(dyn Fn(Level, &[f32], &mut [f32]) + Sync), exact: &(dyn Fn(f64) -> f64 + Sync)| {
-            if wanted.as_ref().is_none_or(|wanted| wanted == name) {
-                let cells = sweep(stride, f, exact)
-                    .into_iter()
-                    .map(|(_, worst)| format!(" {:.3} at {:e} |", worst.ulp, worst.x));
-                println!("| {name} |{}", cells.collect::<String>());
-            }
-        };
+    let row = |name: &str, f: Compute<'_>, exact: &(dyn Fn(f64) -> f64 + Sync)| {
+        if wanted.as_ref().is_none_or(|wanted| wanted == name) {
+            let cells = sweep(stride, f, exact)
+                .into_iter()
+                .map(|(_, worst)| format!(" {:.3} at {:e} |", worst.ulp, worst.x));
+            println!("| {name} |{}", cells.collect::<String>());
+        }
+    };
     for function in Function::ALL {
         let f = |level, x: &[f32], y: &mut [f32]| apply(level, function, x, y).expect("one length");
         row(function.name(), &f, &|x| math::value(function, x));
