@@ -58,7 +58,8 @@ pub const fn gemm_scratch_len(m: usize, n: usize, k: usize) -> usize {
 /// legal. `scratch` may hold anything; its content afterwards means nothing.
 ///
 /// The error of each element is at most `gamma(k + 2) * (|alpha| |A| |B| + |beta| |C|)` with
-/// `gamma(n) = n u / (1 - n u)`, `u = EPSILON / 2` (twice the count on the portable level, which does not fuse), but for what underflows.
+/// `gamma(n) = n u / (1 - n u)`, `u = EPSILON / 2` (twice the count on the portable level, which does not fuse), and the
+/// smallest subnormal times the largest of 1, `|alpha|`, `|A|` and `|B|` for each product that underflows.
 ///
 /// ```
 /// use slicewise_kernels::{Level, MatMut, MatRef, gemm, gemm_scratch_len};

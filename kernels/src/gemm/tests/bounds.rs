@@ -26,13 +26,15 @@ impl<T: Element> Case<T> {
         for level in levels() {
             let actual = laid.run(level);
             // gamma(k + 2), and one more for a bias, doubled where products round too; half a subnormal spacing for each
-            // that underflows, of which those of alpha * a are multiplied by b, or those of alpha * b by a.
+            // that underflows, of which those of alpha * a are multiplied by b, those of alpha * b by a, those of a * b
+            // by alpha.
             let additions = self.k + 2 + usize::from(self.bias.is_some());
             let oracles_own = if T::LANES == 8 { 3.0 } else { 0.0 };
             let roundings = additions as f64 * if level == Level::Portable { 2.0 } else { 1.0 } + oracles_own;
             let u = T::EPSILON.to_f64() / 2.0;
             let tiny = if T::LANES == 16 { 1e-45 } else { 5e-324 };
-            let largest = self.a.iter().chain(&self.b).fold(1.0f64, |max, x| max.max(x.to_f64().abs()));
+            let factors = self.a.iter().chain(&self.b).chain([&self.alpha]);
+            let largest = factors.fold(1.0f64, |max, x| max.max(x.to_f64().abs()));
             for (actual, expected) in actual.iter().zip(&expected) {
                 let bound =
                     roundings * u / (1.0 - roundings * u) * expected.magnitude + roundings * tiny * largest;
