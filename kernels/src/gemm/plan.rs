@@ -115,43 +115,36 @@ fn by_tiles<T: Element>(
         dispatch!(level, simd => vector::multiply(simd, product));
         return;
     }
-    let direct = panels.is_none() && product.stays_in_cache();
     // Tiles of as many registers as hide the latency of a multiply-add.
+    if panels.is_none() && product.stays_in_cache() {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(simd) => simd.vectorize(
+                #[inline(always)]
+                || direct::multiply::<T, _, 6, 4>(simd, product),
+            ),
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2(simd) => simd.vectorize(
+                #[inline(always)]
+                || direct::multiply::<T, _, 6, 1>(simd, product),
+            ),
+            Level::Portable => direct::multiply::<T, _, 2, 1>(crate::simd::Portable, product),
+        }
+        return;
+    }
     match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(simd) => simd.vectorize(
             #[inline(always)]
-            || {
-                if direct {
-                    direct::multiply::<T, _, 6, 4>(simd, product);
-                } else {
-                    packed::multiply::<T, _, 6, 4, 2, 4>(simd, product, panels, scratch);
-                }
-            },
+            || packed::multiply::<T, _, 6, 4, 2, 4>(simd, product, panels, scratch),
         ),
         #[cfg(target_arch = "x86_64")]
         Level::Avx2(simd) => simd.vectorize(
             #[inline(always)]
-            || {
-                if direct {
-                    direct::multiply::<T, _, 6, 1>(simd, product);
-                } else {
-                    packed::multiply::<T, _, 6, 4, 2, 1>(simd, product, panels, scratch);
-                }
-            },
+            || packed::multiply::<T, _, 6, 4, 2, 1>(simd, product, panels, scratch),
         ),
         Level::Portable => {
-            let simd = crate::simd::Portable;
-            simd.vectorize(
-                #[inline(always)]
-                || {
-                    if direct {
-                        direct::multiply::<T, _, 2, 1>(simd, product);
-                    } else {
-                        packed::multiply::<T, _, 2, 1, 1, 1>(simd, product, panels, scratch);
-                    }
-                },
-            );
+            packed::multiply::<T, _, 2, 1, 1, 1>(crate::simd::Portable, product, panels, scratch);
         }
     }
 }

@@ -11,18 +11,28 @@ use crate::Element;
 ///
 /// In the tail, `f` sees 0 in the missing lanes, and what it returns there is dropped.
 #[inline(always)]
+#[expect(clippy::redundant_closure, reason = "a call through a reference is not always inlined")]
 pub(crate) fn map<T: Element, S: Simd, const IN: usize, const OUT: usize>(
     simd: S,
     x: [&[T]; IN],
     y: [&mut [T]; OUT],
     mut f: impl FnMut([T::Lanes<S>; IN], [T::Lanes<S>; OUT]) -> [T::Lanes<S>; OUT],
 ) {
-    map_sum(
+    let Some((x, mut y, blocks)) = split_alike(x, y) else { return };
+    each_block(
         simd,
-        x,
-        y,
+        &x,
+        &mut y,
+        0..blocks,
         #[inline(always)]
-        |xs, ys, []| (f(xs, ys), []),
+        |xs, ys| f(xs, ys),
+    );
+    tail(
+        simd,
+        &x,
+        &mut y,
+        #[inline(always)]
+        |xs, ys, _| f(xs, ys),
     );
 }
 
@@ -45,42 +55,22 @@ pub(crate) fn map_sum<T: Element, S: Simd, const IN: usize, const OUT: usize, co
     let zero = T::Lanes::<S>::splat(simd, T::default());
     let mut totals = [Total::default(); SUMS];
     let mut sums = [zero; SUMS];
-    let mut x = split(x);
-    let mut y = y.map(
-        #[inline(always)]
-        |y| T::blocks_mut(y),
-    );
-    let blocks = y.first().map_or(0, |(body, _)| body.len());
-    // Cut to one length that the optimiser knows, the loop needs no bounds checks.
-    if !cut(&mut x, blocks) {
-        return [0.0; SUMS];
-    }
-    for (body, _) in &mut y {
-        let Some(first) = core::mem::take(body).get_mut(..blocks) else { return [0.0; SUMS] };
-        *body = first;
-    }
-    let chunk = if SUMS > 0 { CHUNK } else { blocks };
+    let Some((x, mut y, blocks)) = split_alike(x, y) else { return [0.0; SUMS] };
     let mut start = 0;
     while start < blocks {
-        let end = blocks.min(start + chunk);
-        for i in start..end {
-            let (mut xs, mut ys) = ([zero; IN], [zero; OUT]);
-            // The lengths are one: a single check leaves the loop.
-            for (v, (body, _)) in xs.iter_mut().zip(&x) {
-                let Some(block) = body.get(i) else { return [0.0; SUMS] };
-                *v = T::Lanes::<S>::load(simd, block);
-            }
-            for (v, (body, _)) in ys.iter_mut().zip(&y) {
-                let Some(block) = body.get(i) else { return [0.0; SUMS] };
-                *v = T::Lanes::<S>::load(simd, block);
-            }
-            let (ys, next) = f(xs, ys, sums);
-            sums = next;
-            for (v, (body, _)) in ys.iter().zip(&mut y) {
-                let Some(block) = body.get_mut(i) else { return [0.0; SUMS] };
-                v.store(block);
-            }
-        }
+        let end = blocks.min(start + CHUNK);
+        each_block(
+            simd,
+            &x,
+            &mut y,
+            start..end,
+            #[inline(always)]
+            |xs, ys| {
+                let (ys, next) = f(xs, ys, sums);
+                sums = next;
+                ys
+            },
+        );
         if end - start == CHUNK {
             for (total, sum) in totals.iter_mut().zip(&mut sums) {
                 total.add::<T, S>(simd, core::mem::replace(sum, zero));
@@ -88,27 +78,111 @@ pub(crate) fn map_sum<T: Element, S: Simd, const IN: usize, const OUT: usize, co
         }
         start = end;
     }
-    let lanes = y.first().map_or(0, |(_, tail)| tail.len());
-    if lanes > 0 {
-        let xs = load_tails::<T, S, IN>(simd, &x);
-        let mut ys = [zero; OUT];
-        for (v, (_, tail)) in ys.iter_mut().zip(&y) {
-            *v = T::Lanes::<S>::load_partial(simd, tail);
-        }
-        let (ys, next) = f(xs, ys, sums);
-        for (sum, next) in sums.iter_mut().zip(next) {
-            *sum = T::Lanes::<S>::select(T::Lanes::<S>::first(simd, lanes), next, *sum);
-        }
-        for (v, (_, tail)) in ys.iter().zip(&mut y) {
-            v.store_partial(tail);
-        }
-    }
+    tail(
+        simd,
+        &x,
+        &mut y,
+        #[inline(always)]
+        |xs, ys, lanes| {
+            let (ys, next) = f(xs, ys, sums);
+            for (sum, next) in sums.iter_mut().zip(next) {
+                *sum = T::Lanes::<S>::select(T::Lanes::<S>::first(simd, lanes), next, *sum);
+            }
+            ys
+        },
+    );
     let mut results = [0.0; SUMS];
     for ((result, total), sum) in results.iter_mut().zip(&mut totals).zip(&sums) {
         total.add::<T, S>(simd, *sum);
         *result = total.value();
     }
     results
+}
+
+/// A slice as whole blocks and a tail.
+type Parts<'a, T> = (&'a [<T as Element>::Block], &'a [T]);
+type PartsMut<'a, T> = (&'a mut [<T as Element>::Block], &'a mut [T]);
+type Inputs<'a, T, const N: usize> = [Parts<'a, T>; N];
+type Outputs<'a, T, const N: usize> = [PartsMut<'a, T>; N];
+
+/// Inputs and outputs as blocks and tails, and how many blocks: one length that the optimiser knows, so that a loop over them needs no
+/// bounds checks. Nothing where the slices are not equally long.
+#[inline(always)]
+fn split_alike<'a, T: Element, const IN: usize, const OUT: usize>(
+    x: [&'a [T]; IN],
+    y: [&'a mut [T]; OUT],
+) -> Option<(Inputs<'a, T, IN>, Outputs<'a, T, OUT>, usize)> {
+    let mut x = split(x);
+    // Loops: `map` of an array may be left out of line, and is much code for the compiler.
+    let mut parts: Outputs<'a, T, OUT> = [const { (empty(), empty()) }; OUT];
+    let mut blocks = 0;
+    for (part, y) in parts.iter_mut().zip(y) {
+        *part = T::blocks_mut(y);
+        blocks = part.0.len();
+    }
+    if !cut(&mut x, blocks) {
+        return None;
+    }
+    for (body, _) in &mut parts {
+        *body = core::mem::take(body).get_mut(..blocks)?;
+    }
+    Some((x, parts, blocks))
+}
+
+const fn empty<'a, A>() -> &'a mut [A] {
+    &mut []
+}
+
+/// `y[i] = f(x[i], y[i])` for the blocks of `range`.
+#[inline(always)]
+fn each_block<T: Element, S: Simd, const IN: usize, const OUT: usize>(
+    simd: S,
+    x: &Inputs<'_, T, IN>,
+    y: &mut Outputs<'_, T, OUT>,
+    range: core::ops::Range<usize>,
+    mut f: impl FnMut([T::Lanes<S>; IN], [T::Lanes<S>; OUT]) -> [T::Lanes<S>; OUT],
+) {
+    let zero = T::Lanes::<S>::splat(simd, T::default());
+    for i in range {
+        let (mut xs, mut ys) = ([zero; IN], [zero; OUT]);
+        // The lengths are one: a single check leaves the loop.
+        for (v, (body, _)) in xs.iter_mut().zip(x) {
+            let Some(block) = body.get(i) else { return };
+            *v = T::Lanes::<S>::load(simd, block);
+        }
+        for (v, (body, _)) in ys.iter_mut().zip(&*y) {
+            let Some(block) = body.get(i) else { return };
+            *v = T::Lanes::<S>::load(simd, block);
+        }
+        let ys = f(xs, ys);
+        for (v, (body, _)) in ys.iter().zip(&mut *y) {
+            let Some(block) = body.get_mut(i) else { return };
+            v.store(block);
+        }
+    }
+}
+
+/// `y = f(x, y, lanes)` for the tails, if there are any: of `lanes` elements.
+#[inline(always)]
+fn tail<T: Element, S: Simd, const IN: usize, const OUT: usize>(
+    simd: S,
+    x: &Inputs<'_, T, IN>,
+    y: &mut Outputs<'_, T, OUT>,
+    mut f: impl FnMut([T::Lanes<S>; IN], [T::Lanes<S>; OUT], usize) -> [T::Lanes<S>; OUT],
+) {
+    let Some((_, first)) = y.first() else { return };
+    let lanes = first.len();
+    if lanes > 0 {
+        let xs = load_tails::<T, S, IN>(simd, x);
+        let mut ys = [T::Lanes::<S>::splat(simd, T::default()); OUT];
+        for (v, (_, tail)) in ys.iter_mut().zip(&*y) {
+            *v = T::Lanes::<S>::load_partial(simd, tail);
+        }
+        let ys = f(xs, ys, lanes);
+        for (v, (_, tail)) in ys.iter().zip(y) {
+            v.store_partial(tail);
+        }
+    }
 }
 
 /// Blocks that are summed in the lanes before they go into an `f64`.
