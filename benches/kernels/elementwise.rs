@@ -7,8 +7,8 @@ use rten_simd::{SimdOp, SimdUnaryOp};
 use rten_vecmath::{Elu, Erf, Exp, Gelu, LeakyRelu, Sigmoid, Silu, Softmax, Tanh};
 use slicewise::Level;
 use slicewise::kernels::{
-    Activation, Function, Optimizer, Step, activate, activation_backward, apply, cross_entropy, maxout,
-    maxout_backward, optimizer_step, softmax,
+    Activation, Function, Optimizer, Step, activate, activation_backward, apply, cross_entropy, hinge,
+    maxout, maxout_backward, optimizer_step, softmax, squared_error,
 };
 use slicewise_benches::Comparison;
 
@@ -60,7 +60,9 @@ pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
     for classes in [10, 100, 1000] {
         rows.push(softmax_rows(n, classes));
         rows.push(loss_rows(n, classes));
+        rows.push(hinge_rows(n, classes));
     }
+    rows.push(squared_error_row(n));
     rows
 }
 
@@ -267,4 +269,54 @@ fn loss_rows(n: usize, classes: usize) -> Comparison {
         black_box((&mut dx, loss));
     });
     limit(row, n, 1, 1)
+}
+
+fn hinge_rows(n: usize, classes: usize) -> Comparison {
+    let n = n / classes * classes;
+    let labels: Vec<u32> = (0..n / classes).map(|i| (i % classes) as u32).collect();
+    let (x, mut dx, level) = (values(n), vec![0.0; n], Level::detect());
+    let of_loop = labels.clone();
+    let row = Comparison::new(&format!("hinge of {classes}"), n).with("slicewise", move || {
+        if !labels.is_empty() {
+            black_box(hinge(level, classes, 1.0, &x, &labels, &mut dx).expect("whole rows"));
+        }
+    });
+    let (x, mut dx) = (values(n), vec![0.0f32; n]);
+    let row = row.with("loop", move || {
+        let (mut loss, scale) = (0.0, 1.0 / of_loop.len() as f32);
+        for ((dx, x), label) in
+            dx.chunks_exact_mut(classes).zip(black_box(&x).chunks_exact(classes)).zip(&of_loop)
+        {
+            let (label, mut inside) = (*label as usize, 0.0);
+            let threshold = x[label] - 1.0;
+            for (dx, x) in dx.iter_mut().zip(x) {
+                let over = f32::max(0.0, x - threshold);
+                loss += over;
+                *dx = if over > 0.0 { scale } else { 0.0 };
+                inside += if over > 0.0 { 1.0 } else { 0.0 };
+            }
+            loss -= x[label] - threshold;
+            dx[label] = (1.0 - inside) * scale;
+        }
+        black_box((loss, &mut dx));
+    });
+    limit(row, n, 1, 1)
+}
+
+fn squared_error_row(n: usize) -> Comparison {
+    let (y, t, mut dy, level) = (values(n), vec![0.5; n], vec![0.0; n], Level::detect());
+    let row = Comparison::new("squared error", n).with("slicewise", move || {
+        black_box(squared_error(level, &y, &t, &mut dy).expect("one length"));
+    });
+    let (y, t, mut dy) = (values(n), vec![0.5f32; n], vec![0.0f32; n]);
+    let row = row.with("loop", move || {
+        let (mut loss, factor) = (0.0, 2.0 / n as f32);
+        for ((dy, y), t) in dy.iter_mut().zip(black_box(&y)).zip(&t) {
+            let error = y - t;
+            loss += error * error;
+            *dy = factor * error;
+        }
+        black_box((loss, &mut dy));
+    });
+    limit(row, n, 2, 1)
 }

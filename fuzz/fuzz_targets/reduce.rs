@@ -1,11 +1,14 @@
-//! Sums, dot products, extremes and histograms against what defines them, on every level.
+//! Sums, dot products, extremes, histograms and the hinge loss against what defines them, on every level.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use slicewise_fuzz::{Values, length};
+use slicewise_kernels::reference::hinge::assert_is_hinge;
 use slicewise_kernels::reference::{self, assert_close, levels};
-use slicewise_kernels::{Element, Level, ShapeError, argmax, dot, histogram, max, min, norm, sum, variance};
+use slicewise_kernels::{
+    Element, Level, ShapeError, argmax, dot, hinge, histogram, max, min, norm, squared_error, sum, variance,
+};
 
 fuzz_target!(|bytes: &[u8]| {
     let bytes = &mut Unstructured::new(bytes);
@@ -45,10 +48,34 @@ fn reductions<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
         }
         extremes(level, &x);
     }
+    losses(bytes, &x, &y)?;
     let mut counts = [0; 7];
     let outside = histogram(&x, -4.0, 4.0, &mut counts);
     assert_eq!(counts.iter().sum::<u64>() + outside, n as u64);
     assert_eq!(outside, x.iter().filter(|x| !(-4.0..=4.0).contains(&x.to_f64())).count() as u64);
+    Ok(())
+}
+
+fn losses<T: Element>(bytes: &mut Unstructured<'_>, x: &[T], y: &[T]) -> Result<()> {
+    let classes = length(bytes, 100)?.max(1);
+    let labels: Vec<u32> =
+        x.chunks_exact(classes).map(|_| bytes.int_in_range(0..=classes as u32)).collect::<Result<_>>()?;
+    let rows = &x[..labels.len() * classes];
+    for level in levels() {
+        let mut dx = vec![T::from(7); rows.len()].into_boxed_slice();
+        match hinge(level, classes, T::from(1), rows, &labels, &mut dx) {
+            Ok(batch) => assert_is_hinge(level, (classes, T::from(1)), rows, &labels, batch.loss, &dx),
+            Err(_) => {
+                let wrong = labels.is_empty() || labels.iter().any(|label| *label as usize >= classes);
+                assert!(wrong && dx.iter().all(|dx| *dx == T::from(7)));
+            }
+        }
+        let mut dx = vec![T::from(7); x.len()].into_boxed_slice();
+        match squared_error(level, x, y, &mut dx) {
+            Ok(loss) => assert!(loss >= 0.0 || dx.iter().any(|dx| dx.to_f64().is_nan())),
+            Err(_) => assert!((x.is_empty() || x.len() != y.len()) && dx.iter().all(|dx| *dx == T::from(7))),
+        }
+    }
     Ok(())
 }
 

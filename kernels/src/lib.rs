@@ -44,6 +44,7 @@ mod element;
 mod error;
 mod function;
 mod gemm;
+mod hinge;
 mod limit;
 mod math;
 mod maxout;
@@ -58,6 +59,7 @@ mod rows;
 mod scalar;
 mod simd;
 mod softmax;
+mod squared_error;
 
 pub use activation::{
     Activation, activate, activate_in_place, activation_backward, activation_backward_from_input,
@@ -77,6 +79,7 @@ pub use gemm::{
     Epilogue, MatMut, MatRef, PackedB, gemm, gemm_packed, gemm_packed_scratch_len, gemm_scratch_len,
     gemm_with_epilogue, packed_b_len,
 };
+pub use hinge::hinge;
 pub use limit::{copy_scaled, multiply_adds, read_through};
 pub use maxout::{maxout, maxout_backward};
 pub use optimizer::{Optimizer, Step, UpdateNorms, optimizer_step};
@@ -92,4 +95,5 @@ pub use reduce::{
 };
 pub use rows::{multiply, multiply_in_place, repeat_row, sum_rows};
 pub use simd::Level;
-pub use softmax::{CrossEntropy, cross_entropy, cross_entropy_loss, softmax};
+pub use softmax::{BatchLoss, cross_entropy, cross_entropy_loss, softmax};
+pub use squared_error::squared_error;

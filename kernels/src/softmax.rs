@@ -6,12 +6,12 @@ use crate::simd::rows::Row;
 use crate::simd::{Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
 
-/// What [`cross_entropy`] says of a batch.
+/// What [`cross_entropy`] and [`hinge`](crate::hinge) say of a batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CrossEntropy {
-    /// The mean over the rows of `-ln softmax(z)[label]`. (Nats; `ln classes` for a network that knows nothing.)
+pub struct BatchLoss {
+    /// The mean over the rows. Of cross-entropy, `-ln softmax(z)[label]`, in nats: `ln classes` for a network that knows nothing.
     pub loss: f64,
-    /// The rows whose first largest logit is the label's.
+    /// The rows whose first largest score is the label's.
     pub correct: usize,
 }
 
@@ -73,8 +73,8 @@ pub fn cross_entropy<T: Element>(
     logits: &[T],
     labels: &[u32],
     dlogits: &mut [T],
-) -> Result<CrossEntropy, ShapeError> {
-    expect_batch(classes, logits.len(), labels)?;
+) -> Result<BatchLoss, ShapeError> {
+    expect_batch("logits", classes, logits.len(), labels)?;
     expect_len("dlogits", logits.len(), dlogits.len())?;
     Ok(dispatch!(level, simd => cross_entropy_kernel(simd, classes, logits, labels, dlogits)))
 }
@@ -97,15 +97,21 @@ pub fn cross_entropy_loss<T: Element>(
     classes: usize,
     logits: &[T],
     labels: &[u32],
-) -> Result<CrossEntropy, ShapeError> {
-    expect_batch(classes, logits.len(), labels)?;
+) -> Result<BatchLoss, ShapeError> {
+    expect_batch("logits", classes, logits.len(), labels)?;
     Ok(dispatch!(level, simd => loss_kernel(simd, classes, logits, labels)))
 }
 
-fn expect_batch(classes: usize, logits: usize, labels: &[u32]) -> Result<(), ShapeError> {
+/// `len` scores, `scores` by name: a row of `classes` for each label, which is one of them.
+pub(crate) fn expect_batch(
+    scores: &'static str,
+    classes: usize,
+    len: usize,
+    labels: &[u32],
+) -> Result<(), ShapeError> {
     expect_at_least("classes", 1, classes)?;
     expect_at_least("labels", 1, labels.len())?;
-    expect_len("logits", classes.saturating_mul(labels.len()), logits)?;
+    expect_len(scores, classes.saturating_mul(labels.len()), len)?;
     for label in labels {
         let label = index(*label);
         if label >= classes {
@@ -117,7 +123,7 @@ fn expect_batch(classes: usize, logits: usize, labels: &[u32]) -> Result<(), Sha
 
 /// A label as an index; one beyond `usize` is beyond every class.
 #[inline(always)]
-fn index(label: u32) -> usize {
+pub(crate) fn index(label: u32) -> usize {
     usize::try_from(label).unwrap_or(usize::MAX)
 }
 
@@ -138,7 +144,7 @@ fn cross_entropy_kernel<T: Element, S: Simd>(
     logits: &[T],
     labels: &[u32],
     dlogits: &mut [T],
-) -> CrossEntropy {
+) -> BatchLoss {
     let row = Row::<T, S>::new(simd, classes);
     let weight = T::from(1) / T::from_f64(labels.len() as f64);
     let mut batch = Batch::new();
@@ -156,7 +162,7 @@ fn cross_entropy_kernel<T: Element, S: Simd>(
 }
 
 #[inline(always)]
-fn loss_kernel<T: Element, S: Simd>(simd: S, classes: usize, logits: &[T], labels: &[u32]) -> CrossEntropy {
+fn loss_kernel<T: Element, S: Simd>(simd: S, classes: usize, logits: &[T], labels: &[u32]) -> BatchLoss {
     let row = Row::<T, S>::new(simd, classes);
     let mut batch = Batch::new();
     for (i, label) in labels.iter().enumerate() {
@@ -194,8 +200,7 @@ impl<T: Element> Batch<T> {
     /// Takes the row at the beginning of `z`, its maximum and `sum = sum_k e^(z[k] - max)`.
     #[inline(always)]
     fn add<S: Simd>(&mut self, simd: S, z: &[T], label: usize, max: T, sum: T) {
-        let (before, rest) = z.split_at_checked(label).unwrap_or((z, &[]));
-        let Some(&logit) = rest.first() else { return };
+        let Some(&logit) = z.get(label) else { return };
         let (sums, gaps) = (self.sums.as_mut(), self.gaps.as_mut());
         if let (Some(s), Some(g)) = (sums.get_mut(self.waiting), gaps.get_mut(self.waiting)) {
             (*s, *g) = (sum, max - logit);
@@ -205,8 +210,7 @@ impl<T: Element> Batch<T> {
             self.take_losses(simd);
         }
         // `sum` is NaN where a logit is.
-        let first = logit == max && before.iter().all(|z| *z < max) && sum >= T::from(1);
-        self.correct += usize::from(first);
+        self.correct += usize::from(is_first_largest(z, label, max) && sum >= T::from(1));
     }
 
     #[inline(always)]
@@ -221,15 +225,22 @@ impl<T: Element> Batch<T> {
     }
 
     #[inline(always)]
-    fn mean<S: Simd>(mut self, simd: S, n: usize) -> CrossEntropy {
+    fn mean<S: Simd>(mut self, simd: S, n: usize) -> BatchLoss {
         self.take_losses(simd);
-        CrossEntropy { loss: self.loss / n as f64, correct: self.correct }
+        BatchLoss { loss: self.loss / n as f64, correct: self.correct }
     }
+}
+
+/// Whether the label's is the first of the largest scores, `max`, of the row at the beginning of `z`.
+#[inline(always)]
+pub(crate) fn is_first_largest<T: Element>(z: &[T], label: usize, max: T) -> bool {
+    let (before, rest) = z.split_at_checked(label).unwrap_or((z, &[]));
+    rest.first() == Some(&max) && before.iter().all(|z| *z < max)
 }
 
 /// The largest of a row; NaNs may be passed over.
 #[inline(always)]
-fn row_max<T: Element, S: Simd>(simd: S, row: &Row<T, S>, z: &[T]) -> T {
+pub(crate) fn row_max<T: Element, S: Simd>(simd: S, row: &Row<T, S>, z: &[T]) -> T {
     let max = row.fold(
         z,
         T::Lanes::<S>::splat(simd, -T::INFINITY),
@@ -248,21 +259,22 @@ fn row_max<T: Element, S: Simd>(simd: S, row: &Row<T, S>, z: &[T]) -> T {
 fn exponentials<T: Element, S: Simd>(simd: S, row: &Row<T, S>, z: &[T], y: &mut [T]) -> (T, T) {
     let max = row_max(simd, row, z);
     let lanes = T::Lanes::<S>::splat(simd, max);
-    let sum = row.map_fold(
+    let [sum] = row.map_fold(
         z,
         y,
-        T::Lanes::<S>::splat(simd, T::default()),
+        [T::Lanes::<S>::splat(simd, T::default())],
         #[inline(always)]
-        |sum, z| {
+        |[sum], z| {
             let e = T::smooth(simd, Smooth::ExpNegative, z - lanes);
-            (sum + e, e)
+            ([sum + e], e)
         },
     );
     (max, add_lanes::<T, S>(simd, sum))
 }
 
+/// The sum of the lanes.
 #[inline(always)]
-fn add_lanes<T: Element, S: Simd>(simd: S, sum: T::Lanes<S>) -> T {
+pub(crate) fn add_lanes<T: Element, S: Simd>(simd: S, sum: T::Lanes<S>) -> T {
     sum.fold_lanes(
         simd,
         #[inline(always)]

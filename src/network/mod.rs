@@ -280,6 +280,7 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
     ///
     /// ```
     /// use rand_pcg::Pcg64;
+    /// use slicewise::kernels::squared_error;
     /// use slicewise::{Init, Layer, Level, Network, arena_len};
     ///
     /// const NET: &[Layer] = &[Layer::dense(1, 4), Layer::tanh(), Layer::dense(4, 1)];
@@ -287,12 +288,11 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
     /// let mut net = Network::bind(NET, 2, Level::detect(), &mut arena)?;
     /// net.initialise(Init::Auto, &mut Pcg64::new(1, 1))?;
     ///
-    /// // A regression: the loss is 0.5 (y - target)^2, its gradient y - target.
+    /// // A regression.
     /// let (inputs, targets) = ([0.5, -0.5], [1.0, 2.0]);
-    /// let mut dy = [0.0; 2];
-    /// for ((dy, y), target) in dy.iter_mut().zip(net.forward(&inputs)?).zip(targets) {
-    ///     *dy = y - target;
-    /// }
+    /// let (level, mut dy) = (net.level(), [0.0; 2]);
+    /// let loss = squared_error(level, net.forward(&inputs)?, &targets, &mut dy)?;
+    /// assert!(loss > 0.0);
     /// let mut widths = [0; 3];
     /// net.backward_from(&inputs, &dy, |layer, dy| widths[layer] = dy.len() / 2)?;
     /// assert_eq!(widths, [4, 4, 1]);

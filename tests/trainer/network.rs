@@ -1,7 +1,7 @@
 //! Binding, errors, updates and learning.
 
 use rand_pcg::Pcg64;
-use slicewise::kernels::{ShapeError, fill_normal};
+use slicewise::kernels::{ShapeError, fill_normal, hinge, squared_error};
 use slicewise::{
     Error, Init, Layer, Level, Network, Optimizer, Role, Update, arena_len, inference_arena_len,
 };
@@ -193,4 +193,37 @@ fn dropout_drops_other_units_in_every_step() {
     assert!(first[0] != first[1] && first[1] != first[2] && first[0] != first[2], "{first:?}");
     assert!(first[0] != other[0], "{first:?}, {other:?}");
     assert_eq!(first, losses(7));
+}
+
+/// A support vector machine on top of a network, and a regression: what `step` does not know.
+#[test]
+fn other_losses_are_learned() {
+    const NET: &[Layer] = &[Layer::dense(1, 16), Layer::tanh(), Layer::dense(16, 3)];
+    const CURVE: &[Layer] = &[Layer::dense(1, 16), Layer::tanh(), Layer::dense(16, 1)];
+    let adam = Update { optimizer: Optimizer::adam(), learning_rate: 0.02, regularisation: 0.0 };
+    let inputs: Vec<f32> = (0u8..24).map(|i| f32::from(i) / 4.0 - 3.0).collect();
+    let labels: Vec<u32> = (0..24).map(|i| [0, 2, 1, 0][i / 6]).collect();
+    let mut arena = vec![0.0f32; arena_len(NET, 24)];
+    let mut net = Network::bind(NET, 24, Level::detect(), &mut arena).unwrap();
+    net.initialise(Init::Auto, &mut Pcg64::new(1, 1)).unwrap();
+    let (level, mut dy, mut losses) = (net.level(), [0.0; 72], Vec::new());
+    for _ in 0..500 {
+        let batch = hinge(level, 3, 1.0, net.forward(&inputs).unwrap(), &labels, &mut dy).unwrap();
+        net.backward_from(&inputs, &dy, |_, _| {}).unwrap();
+        net.update(&adam).unwrap();
+        losses.push((batch.loss, batch.correct));
+    }
+    assert!(losses[0].0 > 1.0 && losses[499].0 < 0.05 && losses[499].1 == 24, "{:?}", losses[499]);
+
+    let targets: Vec<f32> = inputs.iter().map(|x| x.sin()).collect();
+    let mut arena = vec![0.0f32; arena_len(CURVE, 24)];
+    let mut net = Network::bind(CURVE, 24, Level::detect(), &mut arena).unwrap();
+    net.initialise(Init::Auto, &mut Pcg64::new(1, 1)).unwrap();
+    let (mut dy, mut losses) = ([0.0; 24], Vec::new());
+    for _ in 0..500 {
+        losses.push(squared_error(level, net.forward(&inputs).unwrap(), &targets, &mut dy).unwrap());
+        net.backward_from(&inputs, &dy, |_, _| {}).unwrap();
+        net.update(&adam).unwrap();
+    }
+    assert!(losses[0] > 0.1 && losses[499] < 1e-3, "{} to {}", losses[0], losses[499]);
 }

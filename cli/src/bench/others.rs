@@ -5,7 +5,7 @@ use core::hint::black_box;
 use slicewise::kernels::{
     Affine, AffineGradient, Channels, Function, Running, RunningMut, Saved, SavedMut, Step, activate,
     activation_backward, apply, batch_norm_backward, batch_norm_evaluate, batch_norm_forward, cross_entropy,
-    dot, max, optimizer_step, softmax, sum,
+    dot, hinge, max, optimizer_step, softmax, squared_error, sum,
 };
 use slicewise::{Activation, BatchNorm, Element, Level, Optimizer};
 
@@ -40,7 +40,7 @@ pub(super) fn cases<T: Element>() -> impl Iterator<Item = Case> {
 }
 
 #[rustfmt::skip]
-fn of_size<T: Element>(n: usize) -> [Case; 22] {
+fn of_size<T: Element>(n: usize) -> [Case; 24] {
     let rows = n / CHANNELS;
     let samples = n / CLASSES / 100 * 100;
     let flat = || n.to_string();
@@ -58,7 +58,9 @@ fn of_size<T: Element>(n: usize) -> [Case; 22] {
         case::<T>("erf", flat(), n, MAP, move || applied::<T>(Function::Erf, n)),
         case::<T>("tanh-backward", flat(), n, MAP_TWO, move || backward::<T>(Activation::Tanh, n)),
         case::<T>("softmax", scored.clone(), samples * CLASSES, MAP, move || scores::<T>(samples)),
-        case::<T>("cross-entropy", scored, samples * CLASSES, MAP, move || loss::<T>(samples)),
+        case::<T>("cross-entropy", scored.clone(), samples * CLASSES, MAP, move || loss::<T>(samples)),
+        case::<T>("hinge", scored, samples * CLASSES, MAP, move || hinge_loss::<T>(samples)),
+        case::<T>("squared-error", flat(), n, MAP_TWO, move || difference::<T>(n)),
         case::<T>("batch-norm", normed.clone(), n, MAP, move || norm::<T>(rows)),
         case::<T>("batch-norm-backward", normed.clone(), n, MAP_TWO, move || norm_backward::<T>(rows)),
         case::<T>("batch-norm-evaluate", normed, n, MAP, move || evaluate::<T>(rows)),
@@ -135,6 +137,25 @@ fn loss<T: Element>(rows: usize) -> Call {
     repeated(move |level| {
         black_box(cross_entropy(level, CLASSES, black_box(&x), &labels, &mut dx)?);
         black_box(&mut dx);
+        Ok(())
+    })
+}
+
+fn hinge_loss<T: Element>(rows: usize) -> Call {
+    let (x, mut dx) = (Aligned::<T>::values(rows * CLASSES), Aligned::of(0, rows * CLASSES));
+    let labels: Vec<u32> = (0..CLASSES as u32).cycle().take(rows).collect();
+    repeated(move |level| {
+        black_box(hinge(level, CLASSES, T::from(1), black_box(&x), &labels, &mut dx)?);
+        black_box(&mut dx);
+        Ok(())
+    })
+}
+
+fn difference<T: Element>(n: usize) -> Call {
+    let (y, t, mut dy) = (Aligned::<T>::values(n), Aligned::<T>::of(1, n), Aligned::of(0, n));
+    repeated(move |level| {
+        black_box(squared_error(level, black_box(&y), &t, &mut dy)?);
+        black_box(&mut dy);
         Ok(())
     })
 }

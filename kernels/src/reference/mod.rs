@@ -7,6 +7,7 @@ pub mod activation;
 pub mod batch_norm;
 pub mod center;
 pub mod gemm;
+pub mod hinge;
 pub mod math;
 pub mod maxout;
 pub mod optimizer;

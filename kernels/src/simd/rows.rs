@@ -43,15 +43,15 @@ impl<T: Element, S: Simd> Row<T, S> {
         acc
     }
 
-    /// `(acc, y) = f(acc, x)`, a block of the row after the other: the `acc` of [`fold`](Row::fold), bit for bit.
+    /// `(acc, y) = f(acc, x)`, a block of the row after the other: the `acc` of [`fold`](Row::fold), bit for bit, `N` at a time.
     #[inline(always)]
-    pub(crate) fn map_fold(
+    pub(crate) fn map_fold<const N: usize>(
         &self,
         x: &[T],
         y: &mut [T],
-        init: T::Lanes<S>,
-        f: impl Fn(T::Lanes<S>, T::Lanes<S>) -> (T::Lanes<S>, T::Lanes<S>),
-    ) -> T::Lanes<S> {
+        init: [T::Lanes<S>; N],
+        f: impl Fn([T::Lanes<S>; N], T::Lanes<S>) -> ([T::Lanes<S>; N], T::Lanes<S>),
+    ) -> [T::Lanes<S>; N] {
         let (x_body, x_tail) = self.split(x);
         let (y_body, y_tail) = self.split_mut(y);
         let mut acc = init;
@@ -63,7 +63,9 @@ impl<T: Element, S: Simd> Row<T, S> {
         if self.lanes > 0 {
             let (next, value) = f(acc, self.load_last(x_tail));
             self.store_last(value, y_tail);
-            acc = T::Lanes::<S>::select(self.last, next, acc);
+            for (acc, next) in acc.iter_mut().zip(next) {
+                *acc = T::Lanes::<S>::select(self.last, next, *acc);
+            }
         }
         acc
     }

@@ -205,6 +205,8 @@ fn softmax<T: Element>(operands: &mut Operands<'_, T>) -> bool {
     kernels::softmax(*level, classes, logits, probabilities).is_ok()
         && kernels::cross_entropy(*level, classes, logits, labels, dlogits).is_ok()
         && kernels::cross_entropy_loss(*level, classes, logits, labels).is_ok()
+        && kernels::hinge(*level, classes, T::from(1), logits, labels, dlogits).is_ok()
+        && kernels::squared_error(*level, logits, probabilities, dlogits).is_ok()
 }
 
 fn batch_norm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
