@@ -57,6 +57,7 @@ mod reduce;
 pub mod reference;
 mod rows;
 mod scalar;
+mod scores;
 mod simd;
 mod softmax;
 mod squared_error;
@@ -94,6 +95,7 @@ pub use reduce::{
     argmax, dot, histogram, l2_penalty, max, mean, min, norm, sum, sum_abs, sum_of_squares, variance,
 };
 pub use rows::{multiply, multiply_in_place, repeat_row, sum_rows};
+pub use scores::BatchLoss;
 pub use simd::Level;
-pub use softmax::{BatchLoss, cross_entropy, cross_entropy_loss, softmax};
+pub use softmax::{cross_entropy, cross_entropy_loss, softmax};
 pub use squared_error::squared_error;

@@ -8,7 +8,7 @@ use crate::{Element, Level, ShapeError};
 /// The mean squared error `sum_i (y[i] - t[i])^2 / n` and its gradient with respect to the predictions, `dy[i] = 2 / n (y[i] - t[i])`.
 ///
 /// `y`: predictions, `targets`, `dy`: n each, in any layout. Each difference, each square and each product with `2 / n` is rounded once; 256
-/// blocks at a time are summed in the lanes, then in `f64`: a relative error of at most `(256 + 4) * EPSILON / 2` for `f32`, at
+/// blocks at a time are summed in the lanes, then in `f64`: a relative error of at most `(256 + 5) * EPSILON / 2` for `f32`, at
 /// any n. NaN in, NaN out. (Bishop, Pattern Recognition and Machine Learning, 1.1.)
 ///
 /// ```

@@ -6,6 +6,7 @@ use crate::reference::{
     Placed, activation as oracle, assert_close, assert_same_bits, levels, sweep, ulp_error,
 };
 use proptest::prelude::*;
+use std::vec::Vec;
 
 /// The error of [`activate`] in ULP: that of the lane function, and of the product with `alpha`.
 fn value_bound<T: Element>(activation: Activation, level: Level) -> f64 {
@@ -122,7 +123,7 @@ fn check_gradient<T: Element>(
     }
 }
 
-fn operands<T: Element>() -> impl Strategy<Value = (std::vec::Vec<T>, std::vec::Vec<T>, usize)> {
+fn operands<T: Element>() -> impl Strategy<Value = (Vec<T>, Vec<T>, usize)> {
     (0usize..70).prop_flat_map(|n| (special_slice::<T>(n), slice::<T>(n), 0usize..16))
 }
 

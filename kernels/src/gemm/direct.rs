@@ -2,7 +2,7 @@
 //!
 //! Rows of A and of B are read as they lie. Every element is the same chain as that of packed panels.
 
-use super::kernel::{Block, Start, framed_tiles, tiles};
+use super::kernel::{Block, Start, tiles};
 use super::left::Rows;
 use super::pack::Operand;
 use super::plan::Product;
@@ -116,11 +116,17 @@ fn panel<T: Element, S: Simd, const TALL: usize, const MID: usize, const LOW: us
     j: usize,
 ) {
     let rows = b.data.get(a.p * b.row_stride + j..).unwrap_or_default();
-    if c.cols - j >= NB * T::LANES {
-        let b = Whole::new(rows, b.row_stride);
-        framed_tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, b, block, c, j);
-    } else {
-        let b = Part::new(rows, b.row_stride, c.cols - j);
-        framed_tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, b, block, c, j);
-    }
+    // A frame of its own: see ARCHITECTURE.md.
+    simd.vectorize(
+        #[inline(always)]
+        || {
+            if c.cols - j >= NB * T::LANES {
+                let b = Whole::new(rows, b.row_stride);
+                tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, b, block, c, j);
+            } else {
+                let b = Part::new(rows, b.row_stride, c.cols - j);
+                tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, b, block, c, j);
+            }
+        },
+    );
 }

@@ -62,31 +62,6 @@ impl<'a, T: Element> Block<'a, T> {
     }
 }
 
-/// [`tiles`] in a frame of its own, where it is large: the compiler's time grows faster than a function's length.
-#[inline(always)]
-pub(super) fn framed_tiles<
-    T: Element,
-    S: Simd,
-    A: Source<T>,
-    R: Right<T, NB> + Copy,
-    const TALL: usize,
-    const MID: usize,
-    const LOW: usize,
-    const NB: usize,
->(
-    simd: S,
-    a: &A,
-    b: R,
-    block: &Block<'_, T>,
-    c: &mut MatMut<'_, T>,
-    j: usize,
-) {
-    simd.vectorize(
-        #[inline(always)]
-        || tiles::<T, S, A, R, TALL, MID, LOW, NB>(simd, a, b, block, c, j),
-    );
-}
-
 /// The tiles of a block under one panel of B, at column `j` of C: `TALL` rows each, and lower ones at the end.
 #[inline(always)]
 pub(super) fn tiles<

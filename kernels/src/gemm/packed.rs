@@ -1,6 +1,6 @@
 //! Products of any size and layout: blocks of B, and of A where that pays, are copied into panels that stay in cache.
 
-use super::kernel::{Block, framed_tiles};
+use super::kernel::{Block, tiles};
 use super::left::{Columns, Panels, Rows, Source};
 use super::pack::{Operand, Region, pack};
 use super::plan::Product;
@@ -129,7 +129,7 @@ pub(super) fn multiply<
     }
 }
 
-/// Loop 2: panels of B, from column `j` of C on. Loop 1, panels of A, is [`framed_tiles`].
+/// Loop 2: panels of B, from column `j` of C on. Loop 1, panels of A, is [`tiles`].
 #[inline(always)]
 fn columns<
     T: Element,
@@ -155,15 +155,21 @@ fn columns<
         // The last panel's columns past the edge are left out, but for those of its last block.
         let b = Panel(panel);
         let blocks = (end - j).div_ceil(T::LANES);
-        if blocks >= NB {
-            framed_tiles::<T, S, _, _, MR, MID, LOW, NB>(simd, a, b, block, c, j);
-        } else if NB > 3 && blocks == 3 {
-            framed_tiles::<T, S, _, _, MR, MID, LOW, 3>(simd, a, b, block, c, j);
-        } else if NB > 2 && blocks == 2 {
-            framed_tiles::<T, S, _, _, MR, MID, LOW, 2>(simd, a, b, block, c, j);
-        } else {
-            framed_tiles::<T, S, _, _, MR, MID, LOW, 1>(simd, a, b, block, c, j);
-        }
+        // A frame of its own: see ARCHITECTURE.md.
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                if blocks >= NB {
+                    tiles::<T, S, _, _, MR, MID, LOW, NB>(simd, a, b, block, c, j);
+                } else if NB > 3 && blocks == 3 {
+                    tiles::<T, S, _, _, MR, MID, LOW, 3>(simd, a, b, block, c, j);
+                } else if NB > 2 && blocks == 2 {
+                    tiles::<T, S, _, _, MR, MID, LOW, 2>(simd, a, b, block, c, j);
+                } else {
+                    tiles::<T, S, _, _, MR, MID, LOW, 1>(simd, a, b, block, c, j);
+                }
+            },
+        );
         j += NB * T::LANES;
     }
 }

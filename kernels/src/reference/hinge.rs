@@ -5,12 +5,18 @@ use crate::{Element, Level};
 use super::assert_close;
 
 /// `s[j] - (s[label] - margin)` of each class `j` of a row.
+///
+/// # Panics
+/// Where the label is no class.
 pub fn overs<T: Element>(row: &[T], label: usize, margin: T) -> impl Iterator<Item = f64> {
     let threshold = row[label].to_f64() - margin.to_f64();
     row.iter().map(move |s| s.to_f64() - threshold)
 }
 
 /// `sum_{j != label} max(0, s[j] - s[label] + margin)` of a row; NaN where a score is, or where the label's is infinite.
+///
+/// # Panics
+/// Where the label is no class.
 #[must_use]
 pub fn loss<T: Element>(row: &[T], label: usize, margin: T) -> f64 {
     if row.iter().any(|s| s.to_f64().is_nan()) || row[label].to_f64().is_infinite() {
