@@ -1,6 +1,6 @@
 //! The error of every function and activation over all `f32`, as the table of `docs/accuracy.md`.
 //!
-//! `cargo run --release -p slicewise-kernels --features reference --example accuracy > docs/accuracy.md` takes half an hour on two
+//! `cargo run --release -p slicewise-kernels --features reference --example accuracy > docs/accuracy.md` takes 17 minutes on two
 //! cores; with `-- STRIDE` it looks at every STRIDEth number only, with `-- STRIDE NAME` at the functions of that name.
 
 use slicewise_kernels::reference::{activation, levels, math, sweep};

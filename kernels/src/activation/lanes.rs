@@ -102,9 +102,15 @@ impl Activation {
                 T::Lanes::<S>::select(zero.lt(x), x, slope * x)
             }
             Self::Elu { .. } | Self::Selu => {
-                let [scale, limit] = self.elu::<T, S>(simd);
+                let [_, limit] = self.elu::<T, S>(simd);
                 let negative = limit * T::smooth(simd, Smooth::ExpM1Negative, x.min(zero));
-                T::Lanes::<S>::select(x.lt(zero), negative, scale * x)
+                // One rounding of the scale's fraction alone: a rounded scale overflows where the exact product does not.
+                let positive = if self == Self::Selu {
+                    x.mul_add(T::Lanes::<S>::splat(simd, T::from_f64(Self::SELU_SCALE - 1.0)), x)
+                } else {
+                    x
+                };
+                T::Lanes::<S>::select(x.lt(zero), negative, positive)
             }
             Self::Sigmoid => T::smooth(simd, Smooth::Sigmoid, x),
             Self::Tanh => T::smooth(simd, Smooth::Tanh, x),

@@ -196,6 +196,20 @@ fn lengths_and_parameters_are_checked() {
     assert_eq!(out, [7.0; 4]);
 }
 
+/// 1.0507 times this is the largest `f32` or less, exactly.
+#[test]
+fn selu_overflows_where_the_exact_product_does() {
+    for level in levels() {
+        let mut x = [3.238_622_1e38f32, f32::MAX, f32::INFINITY];
+        activate_in_place(level, Activation::Selu, &mut x);
+        assert!(
+            x[0].is_finite() && x[1] == f32::INFINITY && x[2] == f32::INFINITY,
+            "{x:?} at {}",
+            level.name()
+        );
+    }
+}
+
 #[test]
 #[ignore = "every f32, on every level: a quarter of an hour"]
 fn every_f32_is_within_its_bounds() {

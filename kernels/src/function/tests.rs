@@ -20,7 +20,13 @@ fn bound<T: Element>(function: Function, level: Level) -> f64 {
             }
         }
         Function::Exp => 1.0,
-        Function::Exp2 => 1.1,
+        Function::Exp2 => {
+            if portable {
+                1.2
+            } else {
+                1.1
+            }
+        }
         Function::ExpM1 => 1.5,
         Function::Ln => 0.9,
         Function::Ln1p => 1.4,
