@@ -211,7 +211,7 @@ fn selu_overflows_where_the_exact_product_does() {
 }
 
 #[test]
-#[ignore = "every f32, on every level: a quarter of an hour"]
+#[ignore = "every f32, on every level: ten minutes on two cores"]
 fn every_f32_is_within_its_bounds() {
     for activation in oracle::ALL {
         let worst = sweep(

@@ -115,7 +115,7 @@ fn lengths_are_checked() {
 }
 
 #[test]
-#[ignore = "every f32, on every level: a quarter of an hour"]
+#[ignore = "every f32, on every level: ten minutes on two cores"]
 fn every_f32_is_within_its_bounds() {
     for function in Function::ALL {
         let worst =
