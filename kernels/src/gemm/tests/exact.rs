@@ -97,7 +97,7 @@ fn small_shapes_in_f64() {
 }
 
 #[test]
-#[ignore = "every shape up to 40 by 40 by 40"]
+#[ignore = "every shape up to 40 by 40 by 40: a quarter of a minute"]
 fn every_small_shape() {
     sweep::<f32>(1);
     sweep::<f64>(1);
