@@ -7,8 +7,8 @@ use rten_simd::{SimdOp, SimdUnaryOp};
 use rten_vecmath::{Elu, Erf, Exp, Gelu, LeakyRelu, Sigmoid, Silu, Softmax, Tanh};
 use slicewise::Level;
 use slicewise::kernels::{
-    Activation, Function, Optimizer, Step, activate, activation_backward, apply, cross_entropy, hinge,
-    maxout, maxout_backward, optimizer_step, softmax, squared_error,
+    Activation, Function, Optimizer, Step, Targets, activate, activation_backward, apply, cross_entropy,
+    hinge, maxout, maxout_backward, optimizer_step, softmax, squared_error,
 };
 use slicewise_benches::Comparison;
 
@@ -245,7 +245,9 @@ fn loss_rows(n: usize, classes: usize) -> Comparison {
     let of_loop = labels.clone();
     let row = Comparison::new(&format!("cross-entropy of {classes}"), n).with("slicewise", move || {
         if !labels.is_empty() {
-            black_box(cross_entropy(level, classes, &x, &labels, &mut dx).expect("whole rows"));
+            black_box(
+                cross_entropy(level, classes, &x, Targets::Labels(&labels), &mut dx).expect("whole rows"),
+            );
         }
     });
     let (x, mut dx) = (values(n), vec![0.0f32; n]);

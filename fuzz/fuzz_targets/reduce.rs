@@ -1,4 +1,4 @@
-//! Sums, dot products, extremes, histograms and the hinge loss against what defines them, on every level.
+//! Sums, dot products, extremes, histograms and losses against what defines them, on every level.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
@@ -7,7 +7,8 @@ use slicewise_fuzz::{Values, length};
 use slicewise_kernels::reference::hinge::assert_is_hinge;
 use slicewise_kernels::reference::{self, assert_close, levels};
 use slicewise_kernels::{
-    Element, Level, ShapeError, argmax, dot, hinge, histogram, max, min, norm, squared_error, sum, variance,
+    Element, Level, ShapeError, Targets, argmax, cross_entropy, cross_entropy_loss, dot, hinge, histogram,
+    max, min, norm, softmax, squared_error, sum, variance,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -69,6 +70,25 @@ fn losses<T: Element>(bytes: &mut Unstructured<'_>, x: &[T], y: &[T]) -> Result<
                 let wrong = labels.is_empty() || labels.iter().any(|label| *label as usize >= classes);
                 assert!(wrong && dx.iter().all(|dx| *dx == T::from(7)));
             }
+        }
+        let mut dx = vec![T::from(7); rows.len()].into_boxed_slice();
+        let targets = match labels.len() % 3 {
+            0 => Targets::Labels(&labels),
+            1 => Targets::Smoothed { labels: &labels, smoothing: T::from_f64(0.1) },
+            _ => Targets::Probabilities(y.get(..rows.len()).unwrap_or(y)),
+        };
+        match cross_entropy(level, classes, rows, targets, &mut dx) {
+            Ok(batch) => {
+                let alone = cross_entropy_loss(level, classes, rows, targets).expect("the same shapes");
+                assert!(batch.correct <= labels.len() && batch.correct == alone.correct);
+                assert_eq!(batch.loss.to_bits(), alone.loss.to_bits());
+            }
+            Err(_) => assert!(dx.iter().all(|dx| *dx == T::from(7))),
+        }
+        assert!(softmax(level, classes, rows, &mut dx).is_ok());
+        for (row, p) in rows.chunks(classes).zip(dx.chunks(classes)) {
+            let sum: f64 = p.iter().map(|p| p.to_f64()).sum();
+            assert!((sum - 1.0).abs() < 1e-3 || row.iter().any(|z| !z.is_finite()));
         }
         let mut dx = vec![T::from(7); x.len()].into_boxed_slice();
         match squared_error(level, x, y, &mut dx) {

@@ -3,6 +3,7 @@
 use crate::error::expect_len;
 use crate::scores::{BatchLoss, add_lanes, expect_batch, index, is_first_largest, row_max};
 use crate::simd::rows::Row;
+use crate::simd::short_rows::ShortRows;
 use crate::simd::{Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
 
@@ -57,7 +58,11 @@ fn kernel<T: Element, S: Simd>(
     let weight = T::from(1) / T::from_f64(labels.len() as f64);
     let weights = T::Lanes::<S>::splat(simd, weight);
     let mut batch = BatchLoss { loss: 0.0, correct: 0 };
-    for (i, label) in labels.iter().enumerate() {
+    let done = match ShortRows::<T, S>::new(simd, classes, scores.len()) {
+        Some(rows) => groups(simd, &rows, margin, weight, scores, labels, dscores, &mut batch),
+        None => 0,
+    };
+    for (i, label) in labels.iter().enumerate().skip(done) {
         let (start, label) = (i * classes, index(*label));
         let (Some(s), Some(d)) = (scores.get(start..), dscores.get_mut(start..)) else { break };
         let Some(&score) = s.get(label) else { break };
@@ -89,6 +94,78 @@ fn kernel<T: Element, S: Simd>(
     }
     batch.loss /= labels.len() as f64;
     batch
+}
+
+/// The rows that are whole groups; how many.
+#[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "the kernel's own, and its rows")]
+fn groups<T: Element, S: Simd>(
+    simd: S,
+    rows: &ShortRows<T, S>,
+    margin: T,
+    weight: T,
+    scores: &[T],
+    labels: &[u32],
+    dscores: &mut [T],
+    batch: &mut BatchLoss,
+) -> usize {
+    let [zero, one, margins, weights] =
+        [T::default(), T::from(1), margin, weight].map(|x| T::Lanes::<S>::splat(simd, x));
+    let (mut over, mut counted) = ([T::default(); 17 * 16], [T::default(); 17 * 16]);
+    let (size, mut done) = (rows.elements(), 0);
+    let groups = scores.chunks_exact(size).zip(dscores.chunks_exact_mut(size));
+    for ((s, d), labels) in groups.zip(labels.chunks_exact(T::LANES)) {
+        let rest = scores.get(done * rows.len()..).unwrap_or(s);
+        let max = rows.fold(
+            rows.padded(rest, &mut counted),
+            T::Lanes::<S>::splat(simd, -T::INFINITY),
+            #[inline(always)]
+            |a, b| a.max(b),
+        );
+        let own = rows.pick(s, labels);
+        let thresholds = own - margins;
+        rows.spread(thresholds, &mut over);
+        let outputs = rows.blocks_mut(&mut over).iter_mut().zip(rows.blocks_mut(&mut counted));
+        for ((s, d), (over, counted)) in rows.blocks(s).iter().zip(rows.blocks_mut(d)).zip(outputs) {
+            let gap = zero.max(T::Lanes::<S>::load(simd, s) - T::Lanes::<S>::load(simd, over));
+            let inside = zero.lt(gap);
+            gap.store(over);
+            T::Lanes::<S>::select(inside, one, gap).store(counted);
+            T::Lanes::<S>::select(inside, weights, gap).store(d);
+        }
+        let sum = rows.fold(
+            &over,
+            zero,
+            #[inline(always)]
+            |a, b| a + b,
+        );
+        let count = rows.fold(
+            &counted,
+            zero,
+            #[inline(always)]
+            |a, b| a + b,
+        );
+        let alone = own - thresholds;
+        let within = zero.lt(alone);
+        let losses = T::Lanes::<S>::select(within, sum - alone, sum).to_block(simd);
+        let others = T::Lanes::<S>::select(within, count - one, count);
+        let gradients = (zero - others * weights).to_block(simd);
+        for ((d, label), gradient) in d.chunks_exact_mut(rows.len()).zip(labels).zip(gradients.as_ref()) {
+            if let Some(d) = d.get_mut(index(*label)) {
+                *d = *gradient;
+            }
+        }
+        for loss in losses.as_ref() {
+            batch.loss += loss.to_f64();
+        }
+        let (max, count) = (max.to_block(simd), count.to_block(simd));
+        let firsts = s.chunks_exact(rows.len()).zip(labels);
+        for ((s, label), (max, count)) in firsts.zip(max.as_ref().iter().zip(count.as_ref())) {
+            batch.correct += usize::from(is_first_largest(s, index(*label), *max) && *count >= T::default());
+        }
+        done += T::LANES;
+    }
+    done
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ mod activation;
 mod batch_norm;
 mod center;
 mod channels;
+mod cross_entropy;
 mod element;
 mod error;
 mod function;
@@ -73,6 +74,7 @@ pub use batch_norm::{
 };
 pub use center::{center_and_scale_in_place, center_in_place, center_u8, mean_and_std, mean_and_std_u8};
 pub use channels::Channels;
+pub use cross_entropy::{Targets, cross_entropy, cross_entropy_loss};
 pub use element::Element;
 pub use error::{ShapeError, ValueError};
 pub use function::{Function, apply, apply_in_place};
@@ -97,5 +99,5 @@ pub use reduce::{
 pub use rows::{multiply, multiply_in_place, repeat_row, sum_rows};
 pub use scores::BatchLoss;
 pub use simd::Level;
-pub use softmax::{cross_entropy, cross_entropy_loss, softmax};
+pub use softmax::{log_softmax, softmax};
 pub use squared_error::squared_error;

@@ -10,8 +10,8 @@ use crate::arena::Arena;
 use crate::error::expect_len;
 use crate::init::{Init, initialise};
 use crate::kernels::{
-    Element, Level, Optimizer, Parallel, Serial, ShapeError, Step, cross_entropy, cross_entropy_loss,
-    optimizer_step_on, softmax,
+    Element, Level, Optimizer, Parallel, Serial, ShapeError, Step, Targets, cross_entropy,
+    cross_entropy_loss, optimizer_step_on, softmax,
 };
 use crate::layer::width_of;
 use crate::{Error, Layer};
@@ -243,7 +243,13 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
         let end = Place::end(self.layers, self.batch);
         let logits = span(self.arena.activations, end.input(self.batch), rows * classes)?;
         let [dlogits, _] = &mut self.arena.buffers;
-        let loss = cross_entropy(self.level, classes, logits, labels, span_mut(dlogits, 0, rows * classes)?)?;
+        let loss = cross_entropy(
+            self.level,
+            classes,
+            logits,
+            Targets::Labels(labels),
+            span_mut(dlogits, 0, rows * classes)?,
+        )?;
         self.backward(
             inputs,
             rows,
@@ -347,7 +353,7 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
         let classes = self.classes();
         let end = Place::end(self.layers, self.batch);
         let logits = span(self.arena.activations, end.input(self.batch), rows * classes)?;
-        let loss = cross_entropy_loss(self.level, classes, logits, labels)?;
+        let loss = cross_entropy_loss(self.level, classes, logits, Targets::Labels(labels))?;
         Ok(StepReport { loss: loss.loss, penalty: 0.0, correct: loss.correct, rows })
     }
 
@@ -416,7 +422,12 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
             let logits = forward::forward_inference(self, inputs, labels.len())?;
             // Row by row, so that the sum does not depend on where a batch ends.
             for (logits, label) in logits.chunks_exact(classes.max(1)).zip(labels) {
-                let row = cross_entropy_loss(level, classes, logits, core::slice::from_ref(label))?;
+                let row = cross_entropy_loss(
+                    level,
+                    classes,
+                    logits,
+                    Targets::Labels(core::slice::from_ref(label)),
+                )?;
                 sum += row.loss;
                 correct += row.correct;
             }

@@ -1,7 +1,7 @@
 //! The theory of infinite width against wide networks, the lecture's numbers, and a loss of one's own.
 
 use rand_pcg::Pcg64;
-use slicewise::kernels::{cross_entropy, fill_normal};
+use slicewise::kernels::{Targets, cross_entropy, fill_normal};
 use slicewise::monitor::{mean_and_std, statistics};
 use slicewise::theory::{Expected, Signal, hidden_layers};
 use slicewise::{Activation, Error, Init, Layer, Level, Network, Role, arena_len};
@@ -152,8 +152,8 @@ fn a_loss_of_ones_own_gives_the_same_bits() {
     let (mut own, mut net) = (bind(&mut arena[..]), bind(&mut other[..]));
     net.gradients(&inputs, &labels).unwrap();
     let mut dy = [0.0; 15];
-    cross_entropy(own.level(), 3, own.forward(&inputs).unwrap().to_vec().as_slice(), &labels, &mut dy)
-        .unwrap();
+    let logits = own.forward(&inputs).unwrap().to_vec();
+    cross_entropy(own.level(), 3, &logits, Targets::Labels(&labels), &mut dy).unwrap();
     let mut seen = Vec::new();
     own.backward_from(&inputs, &dy, |layer, dy| seen.push((layer, dy.to_vec()))).unwrap();
     for layer in 0..NET.len() {

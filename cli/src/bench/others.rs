@@ -3,9 +3,9 @@
 use super::case::{Aligned, Call, Case, Dtype, Unit, repeated};
 use core::hint::black_box;
 use slicewise::kernels::{
-    Affine, AffineGradient, Channels, Function, Running, RunningMut, Saved, SavedMut, Step, activate,
-    activation_backward, apply, batch_norm_backward, batch_norm_evaluate, batch_norm_forward, cross_entropy,
-    dot, hinge, max, optimizer_step, softmax, squared_error, sum,
+    Affine, AffineGradient, Channels, Function, Running, RunningMut, Saved, SavedMut, Step, Targets,
+    activate, activation_backward, apply, batch_norm_backward, batch_norm_evaluate, batch_norm_forward,
+    cross_entropy, dot, hinge, max, optimizer_step, softmax, squared_error, sum,
 };
 use slicewise::{Activation, BatchNorm, Element, Level, Optimizer};
 
@@ -135,7 +135,7 @@ fn loss<T: Element>(rows: usize) -> Call {
     let (x, mut dx) = (Aligned::<T>::values(rows * CLASSES), Aligned::of(0, rows * CLASSES));
     let labels: Vec<u32> = (0..CLASSES as u32).cycle().take(rows).collect();
     repeated(move |level| {
-        black_box(cross_entropy(level, CLASSES, black_box(&x), &labels, &mut dx)?);
+        black_box(cross_entropy(level, CLASSES, black_box(&x), Targets::Labels(&labels), &mut dx)?);
         black_box(&mut dx);
         Ok(())
     })

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::reference::hinge::assert_is_hinge;
-use crate::reference::strategies::special_slice;
 use crate::reference::{Placed, assert_same_bits, levels};
+use crate::softmax::tests::{logits, shapes};
 use proptest::prelude::*;
 use std::vec::Vec;
 
@@ -28,13 +28,11 @@ fn check<T: Element>(classes: usize, margin: T, scores: &[T], labels: &[u32], of
 }
 
 fn operands<T: Element>() -> impl Strategy<Value = (usize, T, Vec<T>, Vec<u32>, usize)> {
-    let classes = prop_oneof![3 => 1usize..40, 1 => 60usize..140];
     let margin = prop_oneof![2 => Just(1.0), 1 => Just(0.0), 2 => -2.0..2.0f64].prop_map(T::from_f64);
-    (classes, 1usize..6, margin).prop_flat_map(|(classes, n, margin)| {
+    (shapes(), margin).prop_flat_map(|((classes, n), margin)| {
+        let n = n.max(1);
         let labels = proptest::collection::vec(0..classes as u32, n);
-        let ties = proptest::collection::vec((0u8..3).prop_map(T::from), n * classes);
-        let scores = prop_oneof![special_slice::<T>(n * classes), ties];
-        (Just(classes), Just(margin), scores, labels, 0usize..16)
+        (Just(classes), Just(margin), logits::<T>(n * classes), labels, 0usize..16)
     })
 }
 

@@ -12,12 +12,21 @@ pub fn softmax<T: Element>(row: &[T]) -> Vec<f64> {
     e.iter().map(|e| e / sum).collect()
 }
 
-/// `ln sum_k e^z[k] - z[label]` of a row.
+/// The logarithms of a row's probabilities.
 #[must_use]
-pub fn loss<T: Element>(row: &[T], label: usize) -> f64 {
+pub fn log_softmax<T: Element>(row: &[T]) -> Vec<f64> {
     let max = row.iter().map(|z| z.to_f64()).fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = row.iter().map(|z| libm::exp(z.to_f64() - max)).sum();
-    libm::log(sum) + (max - row[label].to_f64())
+    row.iter().map(|z| (z.to_f64() - max) - libm::log(sum)).collect()
+}
+
+/// `-sum_k t[k] ln softmax(z)[k]` of a row; a target of 0 adds nothing.
+#[must_use]
+pub fn cross_entropy<T: Element>(row: &[T], targets: &[f64]) -> f64 {
+    let logarithms = log_softmax(row);
+    let nan = logarithms.iter().any(|y| y.is_nan());
+    let terms = logarithms.iter().zip(targets).filter(|(_, t)| **t != 0.0).map(|(y, t)| -t * y);
+    if nan { f64::NAN } else { terms.sum() }
 }
 
 /// Whether the first largest logit is the label's, and no logit is NaN or plus infinity, nor all minus infinity.

@@ -56,6 +56,33 @@ macro_rules! each {
     };
 }
 
+#[inline(always)]
+fn halves_f32<const WIDTH: usize>(a: [__m256; 2], b: [__m256; 2]) -> ([__m256; 2], [__m256; 2]) {
+    let across = ([a[0], b[0]], [a[1], b[1]]);
+    match WIDTH {
+        8 => across,
+        4 => (
+            each!(_mm256_permute2f128_ps::<0x20>; across.0, across.1),
+            each!(_mm256_permute2f128_ps::<0x31>; across.0, across.1),
+        ),
+        2 => (each!(_mm256_shuffle_ps::<0x44>; a, b), each!(_mm256_shuffle_ps::<0xee>; a, b)),
+        _ => (each!(_mm256_shuffle_ps::<0x88>; a, b), each!(_mm256_shuffle_ps::<0xdd>; a, b)),
+    }
+}
+
+#[inline(always)]
+fn halves_f64<const WIDTH: usize>(a: [__m256d; 2], b: [__m256d; 2]) -> ([__m256d; 2], [__m256d; 2]) {
+    let across = ([a[0], b[0]], [a[1], b[1]]);
+    match WIDTH {
+        4 => across,
+        2 => (
+            each!(_mm256_permute2f128_pd::<0x20>; across.0, across.1),
+            each!(_mm256_permute2f128_pd::<0x31>; across.0, across.1),
+        ),
+        _ => (each!(_mm256_unpacklo_pd; a, b), each!(_mm256_unpackhi_pd; a, b)),
+    }
+}
+
 /// Writes the first lanes, as many as `y` has elements, fewer than 8.
 #[inline(always)]
 fn store_part_f32(x: __m256, y: &mut [f32]) {
@@ -108,7 +135,7 @@ macro_rules! lanes {
         $set1:ident $cmpgt:ident
         $fma:ident $fnma:ident $sqrt:ident $max:ident $min:ident $cmp:ident $blendv:ident
         $and:ident $or:ident $xor:ident $add_int:ident $sub_int:ident $shl:ident $shr:ident
-        $to_int:ident $from_int:ident
+        $to_int:ident $from_int:ident $halves:ident
         operators $add:ident $sub:ident $mul:ident $div:ident
     ) => {
         impl $lanes {
@@ -255,6 +282,11 @@ macro_rules! lanes {
                 let bits = each!($to_int; self.0);
                 Self::from_bits(each!($shr; bits, [count, count]))
             }
+            #[inline(always)]
+            fn halves<const WIDTH: usize>(self, other: Self) -> (Self, Self) {
+                let (first, second) = $halves::<WIDTH>(self.0, other.0);
+                (Self(first), Self(second))
+            }
         }
 
         lanes!(operator $lanes, Add, add, $add);
@@ -300,7 +332,7 @@ lanes!(
     _mm256_set1_epi32 _mm256_cmpgt_epi32
     _mm256_fmadd_ps _mm256_fnmadd_ps _mm256_sqrt_ps _mm256_max_ps _mm256_min_ps _mm256_cmp_ps _mm256_blendv_ps
     _mm256_and_ps _mm256_or_ps _mm256_xor_ps _mm256_add_epi32 _mm256_sub_epi32 _mm256_sll_epi32 _mm256_srl_epi32
-    _mm256_castps_si256 _mm256_castsi256_ps
+    _mm256_castps_si256 _mm256_castsi256_ps halves_f32
     operators _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps
 );
 lanes!(
@@ -311,6 +343,6 @@ lanes!(
     _mm256_set1_epi64x _mm256_cmpgt_epi64
     _mm256_fmadd_pd _mm256_fnmadd_pd _mm256_sqrt_pd _mm256_max_pd _mm256_min_pd _mm256_cmp_pd _mm256_blendv_pd
     _mm256_and_pd _mm256_or_pd _mm256_xor_pd _mm256_add_epi64 _mm256_sub_epi64 _mm256_sll_epi64 _mm256_srl_epi64
-    _mm256_castpd_si256 _mm256_castsi256_pd
+    _mm256_castpd_si256 _mm256_castsi256_pd halves_f64
     operators _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd
 );

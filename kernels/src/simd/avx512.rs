@@ -56,6 +56,25 @@ macro_rules! op {
     };
 }
 
+#[inline(always)]
+fn halves_f32<const WIDTH: usize>(a: __m512, b: __m512) -> (__m512, __m512) {
+    match WIDTH {
+        8 => (op!(_mm512_shuffle_f32x4::<0x44>; a, b), op!(_mm512_shuffle_f32x4::<0xee>; a, b)),
+        4 => (op!(_mm512_shuffle_f32x4::<0x88>; a, b), op!(_mm512_shuffle_f32x4::<0xdd>; a, b)),
+        2 => (op!(_mm512_shuffle_ps::<0x44>; a, b), op!(_mm512_shuffle_ps::<0xee>; a, b)),
+        _ => (op!(_mm512_shuffle_ps::<0x88>; a, b), op!(_mm512_shuffle_ps::<0xdd>; a, b)),
+    }
+}
+
+#[inline(always)]
+fn halves_f64<const WIDTH: usize>(a: __m512d, b: __m512d) -> (__m512d, __m512d) {
+    match WIDTH {
+        4 => (op!(_mm512_shuffle_f64x2::<0x44>; a, b), op!(_mm512_shuffle_f64x2::<0xee>; a, b)),
+        2 => (op!(_mm512_shuffle_f64x2::<0x88>; a, b), op!(_mm512_shuffle_f64x2::<0xdd>; a, b)),
+        _ => (op!(_mm512_unpacklo_pd; a, b), op!(_mm512_unpackhi_pd; a, b)),
+    }
+}
+
 /// The two widths differ in their intrinsics' names alone.
 macro_rules! lanes {
     (
@@ -63,7 +82,7 @@ macro_rules! lanes {
         $splat:ident $load:ident $store:ident $maskload:ident $maskstore:ident
         $fma:ident $fnma:ident $sqrt:ident $max:ident $min:ident $cmp:ident $blend:ident
         $and:ident $or:ident $xor:ident $add_int:ident $sub_int:ident $shl:ident $shr:ident
-        $to_int:ident $from_int:ident
+        $to_int:ident $from_int:ident $halves:ident
         operators $add:ident $sub:ident $mul:ident $div:ident
     ) => {
         impl $lanes {
@@ -177,6 +196,11 @@ macro_rules! lanes {
                 let bits = op!($to_int; self.0);
                 Self::from_bits(op!($shr::<N>; bits))
             }
+            #[inline(always)]
+            fn halves<const WIDTH: usize>(self, other: Self) -> (Self, Self) {
+                let (first, second) = $halves::<WIDTH>(self.0, other.0);
+                (Self(first), Self(second))
+            }
         }
 
         lanes!(operator $lanes, Add, add, $add);
@@ -229,7 +253,7 @@ lanes!(
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_maskz_loadu_ps _mm512_mask_storeu_ps
     _mm512_fmadd_ps _mm512_fnmadd_ps _mm512_sqrt_ps _mm512_max_ps _mm512_min_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps
     _mm512_and_ps _mm512_or_ps _mm512_xor_ps _mm512_add_epi32 _mm512_sub_epi32 _mm512_slli_epi32 _mm512_srli_epi32
-    _mm512_castps_si512 _mm512_castsi512_ps
+    _mm512_castps_si512 _mm512_castsi512_ps halves_f32
     operators _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps
 );
 lanes!(
@@ -237,6 +261,6 @@ lanes!(
     _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_maskz_loadu_pd _mm512_mask_storeu_pd
     _mm512_fmadd_pd _mm512_fnmadd_pd _mm512_sqrt_pd _mm512_max_pd _mm512_min_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd
     _mm512_and_pd _mm512_or_pd _mm512_xor_pd _mm512_add_epi64 _mm512_sub_epi64 _mm512_slli_epi64 _mm512_srli_epi64
-    _mm512_castpd_si512 _mm512_castsi512_pd
+    _mm512_castpd_si512 _mm512_castsi512_pd halves_f64
     operators _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd
 );

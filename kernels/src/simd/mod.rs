@@ -22,6 +22,7 @@ pub(crate) mod columns;
 pub(crate) mod planes;
 mod portable;
 pub(crate) mod rows;
+pub(crate) mod short_rows;
 
 #[cfg(target_arch = "x86_64")]
 pub use {avx2::Avx2, avx512::Avx512};
@@ -102,6 +103,11 @@ pub trait Lanes:
     fn shl_bits<const N: u32>(self) -> Self;
     /// The bits shifted right by `N`, zeros coming in.
     fn shr_bits<const N: u32>(self) -> Self;
+
+    /// One half of each operand's groups of `2 * WIDTH` lanes beside the other's, the first halves and the second: for
+    /// `short_rows.rs`, which knows the order. Halves and quarters of a block stand as `a a b b`; so do pairs and lanes,
+    /// within 128 bits.
+    fn halves<const WIDTH: usize>(self, other: Self) -> (Self, Self);
 
     /// The block in memory.
     #[inline(always)]

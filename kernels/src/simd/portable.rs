@@ -34,6 +34,23 @@ pub struct Mask32(f32x16);
 #[derive(Clone, Copy)]
 pub struct Mask64(f64x8);
 
+/// [`Lanes::halves`] of arrays.
+#[inline(always)]
+fn halves<T: Copy + Default, const N: usize, const WIDTH: usize>(a: [T; N], b: [T; N]) -> ([T; N], [T; N]) {
+    // Halves and quarters of the whole, pairs and lanes of each 128 bits.
+    let span = if WIDTH * 4 >= N { N } else { 16 / size_of::<T>() };
+    let (mut first, mut second) = ([T::default(); N], [T::default(); N]);
+    for (i, (first, second)) in first.iter_mut().zip(&mut second).enumerate() {
+        let (start, place) = (i / span * span, i % span);
+        let from = if place < span / 2 { &a } else { &b };
+        let at = start + place % (span / 2) / WIDTH * 2 * WIDTH + place % WIDTH;
+        if let (Some(x), Some(y)) = (from.get(at), from.get(at + WIDTH)) {
+            (*first, *second) = (*x, *y);
+        }
+    }
+    (first, second)
+}
+
 /// The two widths differ in their types' names alone.
 macro_rules! lanes {
     ($lanes:ident, $mask:ident, $scalar:ty, $bits:ty, $n:literal, $wide:ident, $wide_bits:ident) => {
@@ -145,6 +162,11 @@ macro_rules! lanes {
             fn shr_bits<const N: u32>(self) -> Self {
                 let bits: $wide_bits = self.0.to_bits();
                 Self($wide::from_bits(bits >> N))
+            }
+            #[inline(always)]
+            fn halves<const WIDTH: usize>(self, other: Self) -> (Self, Self) {
+                let (first, second) = halves::<$scalar, $n, WIDTH>(self.0.to_array(), other.0.to_array());
+                (Self($wide::new(first)), Self($wide::new(second)))
             }
         }
 

@@ -70,6 +70,53 @@ impl<T: Element, S: Simd> Row<T, S> {
         acc
     }
 
+    /// `y = f(x)`
+    #[inline(always)]
+    pub(crate) fn map(&self, x: &[T], y: &mut [T], f: impl Fn(T::Lanes<S>) -> T::Lanes<S>) {
+        let [] = self.map_fold(
+            x,
+            y,
+            [],
+            #[inline(always)]
+            |[], x| ([], f(x)),
+        );
+    }
+
+    /// `acc = f(acc, x, y)`: [`fold`](Row::fold) of two rows.
+    #[inline(always)]
+    pub(crate) fn fold_two(
+        &self,
+        x: &[T],
+        y: &[T],
+        init: T::Lanes<S>,
+        f: impl Fn(T::Lanes<S>, T::Lanes<S>, T::Lanes<S>) -> T::Lanes<S>,
+    ) -> T::Lanes<S> {
+        let ((x_body, x_tail), (y_body, y_tail)) = (self.split(x), self.split(y));
+        let mut acc = init;
+        for (x, y) in x_body.iter().zip(y_body) {
+            acc = f(acc, T::Lanes::<S>::load(self.simd, x), T::Lanes::<S>::load(self.simd, y));
+        }
+        if self.lanes > 0 {
+            let last = f(acc, self.load_last(x_tail), self.load_last(y_tail));
+            acc = T::Lanes::<S>::select(self.last, last, acc);
+        }
+        acc
+    }
+
+    /// `y = f(x, y)`
+    #[inline(always)]
+    pub(crate) fn map_two(&self, x: &[T], y: &mut [T], f: impl Fn(T::Lanes<S>, T::Lanes<S>) -> T::Lanes<S>) {
+        let (x_body, x_tail) = self.split(x);
+        let (y_body, y_tail) = self.split_mut(y);
+        for (x, y) in x_body.iter().zip(y_body) {
+            f(T::Lanes::<S>::load(self.simd, x), T::Lanes::<S>::load(self.simd, y)).store(y);
+        }
+        if self.lanes > 0 {
+            let value = f(self.load_last(x_tail), self.load_last(y_tail));
+            self.store_last(value, y_tail);
+        }
+    }
+
     /// `y = f(y)`
     #[inline(always)]
     pub(crate) fn map_in_place(&self, y: &mut [T], f: impl Fn(T::Lanes<S>) -> T::Lanes<S>) {

@@ -8,7 +8,7 @@ use core::hint::black_box;
 use rand_pcg::Pcg64;
 use slicewise::kernels::{
     self, Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Epilogue, Function, Level,
-    MatMut, MatRef, Optimizer, PackedB, Running, RunningMut, Saved, SavedMut, Step,
+    MatMut, MatRef, Optimizer, PackedB, Running, RunningMut, Saved, SavedMut, Step, Targets,
 };
 
 use crate::{Backwards, hide, say};
@@ -203,8 +203,17 @@ fn softmax<T: Element>(operands: &mut Operands<'_, T>) -> bool {
     let Operands { level, long: [logits, probabilities, dlogits, ..], labels, .. } = operands;
     let classes = black_box(COLS);
     kernels::softmax(*level, classes, logits, probabilities).is_ok()
-        && kernels::cross_entropy(*level, classes, logits, labels, dlogits).is_ok()
-        && kernels::cross_entropy_loss(*level, classes, logits, labels).is_ok()
+        && kernels::log_softmax(*level, classes, logits, dlogits).is_ok()
+        && kernels::cross_entropy(*level, classes, logits, Targets::Probabilities(probabilities), dlogits)
+            .is_ok()
+        && kernels::cross_entropy(*level, classes, logits, Targets::Labels(labels), dlogits).is_ok()
+        && kernels::cross_entropy_loss(
+            *level,
+            classes,
+            logits,
+            Targets::Smoothed { labels, smoothing: T::from(0) },
+        )
+        .is_ok()
         && kernels::hinge(*level, classes, T::from(1), logits, labels, dlogits).is_ok()
         && kernels::squared_error(*level, logits, probabilities, dlogits).is_ok()
 }
