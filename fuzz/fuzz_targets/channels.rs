@@ -38,8 +38,14 @@ struct Operands<T> {
 impl<T: Element> Operands<T> {
     /// Runs the kernel of that number.
     fn run(&mut self, kernel: usize, level: Level) -> core::result::Result<(), ShapeError> {
-        let Self { channels, x, dy, y, each: [gamma, beta, mean, variance, first, second], rows: [of_row, spread] } =
-            self;
+        let Self {
+            channels,
+            x,
+            dy,
+            y,
+            each: [gamma, beta, mean, variance, first, second],
+            rows: [of_row, spread],
+        } = self;
         let channels = *channels;
         let activation = [Activation::Elu { alpha: 0.7 }, Activation::Tanh, Activation::Sigmoid][kernel % 3];
         match kernel {
