@@ -1,12 +1,12 @@
-//! Batch norm, its derivatives, and the centring of data sets.
+//! Batch norm and layer norm, their derivatives, and the centring of data sets.
 
 use crate::{limit, values};
 use core::hint::black_box;
 use slicewise::Level;
 use slicewise::kernels::{
     Affine, AffineGradient, BatchNorm, Channels, Running, RunningMut, Saved, SavedMut, batch_norm_backward,
-    batch_norm_evaluate, batch_norm_forward, center_in_place, center_u8, mean_and_std, mean_and_std_u8,
-    repeat_row, sum_rows,
+    batch_norm_evaluate, batch_norm_forward, center_in_place, center_u8, layer_norm_backward,
+    layer_norm_forward, mean_and_std, mean_and_std_u8, repeat_row, sum_rows,
 };
 use slicewise_benches::Comparison;
 
@@ -17,7 +17,7 @@ const PLANES: usize = 16;
 pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
     let features = [n / FEATURES, FEATURES, 1];
     let planes = [4, PLANES, n / (4 * PLANES)];
-    vec![
+    let mut all = vec![
         forward(n, "batch norm (N, D)", features),
         forward(n, "batch norm (N, C, HW)", planes),
         evaluate(n, features),
@@ -28,7 +28,12 @@ pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
         center(n),
         center_bytes(n),
         rows(n),
-    ]
+    ];
+    for features in [64, 500, 1024] {
+        all.push(layer(n, features));
+        all.push(layer_backward(n, features));
+    }
+    all
 }
 
 /// Each channel's values and parameters, one loop a pass, as one would write it: `f(channel, elements)`.
@@ -224,4 +229,65 @@ fn rows(n: usize) -> Comparison {
         black_box(&mut sums);
     });
     limit(comparison, n, 2, 1)
+}
+
+fn layer(n: usize, d: usize) -> Comparison {
+    let (n, rows) = (n / d * d, n / d);
+    let (x, mut y, level) = (values(n), vec![0.0; n], Level::detect());
+    let (gamma, beta) = (vec![1.5; d], vec![0.5; d]);
+    let (mut means, mut inv_stds) = (vec![0.0; rows], vec![0.0; rows]);
+    let row = Comparison::new(&format!("layer norm of {d}"), n).with("slicewise", move || {
+        let affine = Affine { gamma: &gamma, beta: &beta };
+        let saved = SavedMut { mean: &mut means, inv_std: &mut inv_stds };
+        layer_norm_forward(level, 1e-5, d, &x, affine, saved, &mut y).expect("it fits");
+    });
+    let (x, mut y, gamma, beta) = (values(n), vec![0.0f32; n], vec![1.5f32; d], vec![0.5f32; d]);
+    let mut statistics = vec![(0.0f32, 0.0f32); rows];
+    let row = row.with("loop", move || {
+        let both = black_box(&x).chunks_exact(d).zip(y.chunks_exact_mut(d));
+        for ((x, y), statistics) in both.zip(&mut statistics) {
+            let mean = x.iter().sum::<f32>() / d as f32;
+            let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / d as f32;
+            let inv_std = 1.0 / (variance + 1e-5).sqrt();
+            *statistics = (mean, inv_std);
+            for (((y, x), gamma), beta) in y.iter_mut().zip(x).zip(&gamma).zip(&beta) {
+                *y = (x - mean) * inv_std * gamma + beta;
+            }
+        }
+        black_box((&mut y, &mut statistics));
+    });
+    limit(row, n, 1, 1)
+}
+
+fn layer_backward(n: usize, d: usize) -> Comparison {
+    let (n, rows) = (n / d * d, n / d);
+    let (x, dy, mut dx, level) = (values(n), values(n), vec![0.0; n], Level::detect());
+    let (gamma, means, inv_stds) = (vec![1.5; d], vec![0.0; rows], vec![1.0; rows]);
+    let (mut dgamma, mut dbeta) = (vec![0.0; d], vec![0.0; d]);
+    let row = Comparison::new(&format!("layer norm backward of {d}"), n).with("slicewise", move || {
+        let saved = Saved { mean: &means, inv_std: &inv_stds };
+        let gradient = AffineGradient { gamma: &mut dgamma, beta: &mut dbeta };
+        layer_norm_backward(level, d, &x, &gamma, saved, &dy, &mut dx, gradient).expect("it fits");
+    });
+    let (x, dy, mut dx, gamma) = (values(n), values(n), vec![0.0f32; n], vec![1.5f32; d]);
+    let (statistics, mut sums) = (vec![(0.0f32, 1.0f32); rows], vec![(0.0f32, 0.0f32); d]);
+    let row = row.with("loop", move || {
+        sums.fill((0.0, 0.0));
+        let operands = black_box(&x).chunks_exact(d).zip(dy.chunks_exact(d)).zip(dx.chunks_exact_mut(d));
+        for (((x, dy), dx), (mean, inv_std)) in operands.zip(&statistics) {
+            let (mut sum, mut product) = (0.0, 0.0);
+            for ((x, dy), gamma) in x.iter().zip(dy).zip(&gamma) {
+                sum += gamma * dy;
+                product += gamma * dy * (x - mean) * inv_std;
+            }
+            let (of_g, of_gz) = (sum / d as f32, product / d as f32);
+            for ((((x, dy), dx), gamma), sums) in x.iter().zip(dy).zip(dx).zip(&gamma).zip(&mut sums) {
+                let z = (x - mean) * inv_std;
+                *dx = inv_std * (gamma * dy - of_g - z * of_gz);
+                *sums = (sums.0 + dy * z, sums.1 + dy);
+            }
+        }
+        black_box((&mut dx, &mut sums));
+    });
+    limit(row, n, 2, 1)
 }

@@ -1,4 +1,4 @@
-//! What goes by channels or by elements: batch norm, centring, activations, on any shape. Levels that fuse agree bit
+//! What goes by channels or by elements: batch norm, layer norm, centring, activations, on any shape. Levels that fuse agree bit
 //! for bit; a slice that is too short is an error that leaves every output alone.
 #![no_main]
 
@@ -9,7 +9,8 @@ use slicewise_kernels::reference::{assert_same_bits, levels};
 use slicewise_kernels::{
     Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Level, Running, RunningMut, Saved,
     SavedMut, ShapeError, activate, activation_backward_from_input, batch_norm_backward, batch_norm_evaluate,
-    batch_norm_fold, batch_norm_forward, center_and_scale_in_place, mean_and_std, repeat_row, sum_rows,
+    batch_norm_fold, batch_norm_forward, center_and_scale_in_place, layer_norm_backward, layer_norm_evaluate,
+    layer_norm_forward, mean_and_std, repeat_row, sum_rows,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -30,12 +31,21 @@ struct Operands<T> {
     y: Box<[T]>,
     /// gamma, beta, mean, variance or scale, and two results.
     each: [Box<[T]>; 6],
+    /// A mean and an inverse deviation a row.
+    rows: [Box<[T]>; 2],
 }
 
 impl<T: Element> Operands<T> {
     /// Runs the kernel of that number.
     fn run(&mut self, kernel: usize, level: Level) -> core::result::Result<(), ShapeError> {
-        let Self { channels, x, dy, y, each: [gamma, beta, mean, variance, first, second] } = self;
+        let Self {
+            channels,
+            x,
+            dy,
+            y,
+            each: [gamma, beta, mean, variance, first, second],
+            rows: [of_row, spread],
+        } = self;
         let channels = *channels;
         let activation = [Activation::Elu { alpha: 0.7 }, Activation::Tanh, Activation::Sigmoid][kernel % 3];
         match kernel {
@@ -68,22 +78,32 @@ impl<T: Element> Operands<T> {
             5 => center_and_scale_in_place(level, channels, y, mean, gamma),
             6 => repeat_row(level, mean, y),
             7 => sum_rows(level, x, first),
-            8..=10 => activate(level, activation, x, y),
+            8 => {
+                let saved = SavedMut { mean: of_row, inv_std: spread };
+                layer_norm_forward(level, 1e-5, channels.channels(), x, Affine { gamma, beta }, saved, y)
+            }
+            9 => layer_norm_evaluate(level, 1e-5, channels.channels(), x, Affine { gamma, beta }, y),
+            10 => {
+                let gradient = AffineGradient { gamma: first, beta: second };
+                let saved = Saved { mean: of_row, inv_std: spread };
+                layer_norm_backward(level, channels.channels(), x, gamma, saved, dy, y, gradient)
+            }
+            11..=13 => activate(level, activation, x, y),
             _ => activation_backward_from_input(level, activation, x, dy, y),
         }
     }
 
-    fn results(&self) -> [&[T]; 5] {
-        let [_, _, mean, variance, first, second] = &self.each;
-        [&self.y, mean, variance, first, second]
+    fn results(&self) -> [&[T]; 7] {
+        let ([_, _, mean, variance, first, second], [of_row, spread]) = (&self.each, &self.rows);
+        [&self.y, mean, variance, first, second, of_row, spread]
     }
 }
 
 fn kernels<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
-    let kernel = bytes.int_in_range(0..=13)?;
+    let kernel = bytes.int_in_range(0..=16)?;
     let (outer, count) = (length(bytes, 40)?, length(bytes, 80)?);
     // What works on rows and columns has no planes.
-    let inner = if matches!(kernel, 3 | 6 | 7) { 1 } else { length(bytes, 90)? };
+    let inner = if matches!(kernel, 3 | 6..=10) { 1 } else { length(bytes, 90)? };
     let channels = Channels::first(outer, count, inner);
     // Now and then one element too few, or one too many, in the data.
     let missing = if bytes.ratio(1u8, 8u8)? { bytes.int_in_range(0..=2)? } else { 1 };
@@ -91,7 +111,8 @@ fn kernels<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
     let mut values = Values::new(bytes)?;
     let (x, dy, y) = (values.slice(len), values.slice(len), values.slice(len));
     let each: [Box<[T]>; 6] = core::array::from_fn(|_| values.slice(count));
-    let before = Operands { channels, x, dy, y, each };
+    let rows: [Box<[T]>; 2] = core::array::from_fn(|_| values.slice(outer));
+    let before = Operands { channels, x, dy, y, each, rows };
     let mut fused: Option<Operands<T>> = None;
     for level in levels() {
         let mut after = before.clone();

@@ -17,7 +17,7 @@ use crate::{Channels, Element, Level, ShapeError};
 mod kernel;
 mod parts;
 
-pub(crate) use kernel::Batch;
+pub(crate) use kernel::{Batch, normalise};
 pub(crate) use parts::{column_gradients, column_statistics, map_gradients, map_normalised};
 
 use kernel::{backward_kernel, evaluate_kernel, fold_kernel, forward_kernel};

@@ -46,6 +46,7 @@ mod error;
 mod function;
 mod gemm;
 mod hinge;
+mod layer_norm;
 mod limit;
 mod math;
 mod maxout;
@@ -83,6 +84,10 @@ pub use gemm::{
     gemm_with_epilogue, packed_b_len,
 };
 pub use hinge::hinge;
+pub use layer_norm::{
+    layer_norm_backward, layer_norm_backward_in_place, layer_norm_evaluate, layer_norm_evaluate_in_place,
+    layer_norm_forward,
+};
 pub use limit::{copy_scaled, multiply_adds, read_through};
 pub use maxout::{maxout, maxout_backward};
 pub use optimizer::{Optimizer, Step, UpdateNorms, optimizer_step};

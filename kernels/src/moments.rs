@@ -20,7 +20,7 @@
 //! |variance error| <= 1500 u * variance + (terms of u^3 mean^2)
 //! ```
 
-use crate::simd::apply::map;
+use crate::simd::apply::{fold_sums, map};
 use crate::simd::columns::{Columns, WIDTH, sum_columns};
 use crate::simd::planes::{TILE, plane, sum_planes};
 use crate::simd::{Lanes, Simd};
@@ -80,6 +80,21 @@ impl Narrow {
 fn squares<T: Element, S: Simd>([x]: [T::Lanes<S>; 1], pivot: T::Lanes<S>) -> [T::Lanes<S>; 2] {
     let d = x - pivot;
     [d, d]
+}
+
+/// `sum (x - shift)` and `sum (x - shift)^2`: with a shift near the mean, what two passes need.
+#[inline(always)]
+pub(crate) fn deviations<T: Element, S: Simd>(simd: S, x: &[T], shift: T) -> [f64; 2] {
+    let shift = T::Lanes::<S>::splat(simd, shift);
+    fold_sums(
+        simd,
+        [x],
+        #[inline(always)]
+        |[sum, square], [x]| {
+            let d = x - shift;
+            [sum + d, d.mul_add(d, square)]
+        },
+    )
 }
 
 /// The mean and the biased variance of each column, `n` values each. `pivot` is scratch.

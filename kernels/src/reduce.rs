@@ -7,6 +7,7 @@
 //! each 2048 elements.
 
 use crate::error::expect_len;
+use crate::moments::deviations;
 use crate::simd::apply::{fold, fold_sum, take_chunk};
 use crate::simd::{Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
@@ -183,7 +184,7 @@ pub fn histogram<T: Element>(x: &[T], low: f64, high: f64, counts: &mut [u64]) -
 }
 
 #[inline(always)]
-fn sum_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
+pub(crate) fn sum_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
     fold_sum(
         simd,
         [x],
@@ -289,12 +290,12 @@ fn extreme<T: Element, S: Simd>(
     step: impl Fn(T::Lanes<S>, T::Lanes<S>) -> T::Lanes<S>,
     before: impl Fn(T, T) -> bool,
 ) -> T {
-    let acc = fold(
+    let [acc] = fold(
         simd,
         [x],
         init,
         #[inline(always)]
-        |a, [x]| T::Lanes::<S>::select(a.eq(a), step(a, x), a),
+        |[a], [x]| [T::Lanes::<S>::select(a.eq(a), step(a, x), a)],
         #[inline(always)]
         |a, b| T::Lanes::<S>::select(a.eq(a), step(a, b), a),
     );
@@ -326,25 +327,10 @@ fn variance_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
         let [chunk] = take_chunk(&mut rest);
         let n = chunk.len() as f64;
         let shift = T::from_f64(sum_kernel(simd, chunk) / n);
-        let center = T::Lanes::<S>::splat(simd, shift);
-        let deviations = fold_sum(
-            simd,
-            [chunk],
-            #[inline(always)]
-            |sum, [x]| sum + (x - center),
-        );
-        let chunk_squares = fold_sum(
-            simd,
-            [chunk],
-            #[inline(always)]
-            |sum, [x]| {
-                let x = x - center;
-                x.mul_add(x, sum)
-            },
-        ) - deviations * deviations / n;
-        let delta = shift.to_f64() + deviations / n - mean;
+        let [sum, square] = deviations(simd, chunk, shift);
+        let delta = shift.to_f64() + sum / n - mean;
         let both = count + n;
-        squares += chunk_squares + delta * delta * count * n / both;
+        squares += square - sum * sum / n + delta * delta * count * n / both;
         mean += delta * n / both;
         count = both;
     }

@@ -114,7 +114,7 @@ pub fn multiply_in_place<T: Element>(level: Level, mask: &[T], y: &mut [T]) -> R
 }
 
 /// `Ok` where `len` is a multiple of `width`.
-fn expect_rows(argument: &'static str, width: usize, len: usize) -> Result<(), ShapeError> {
+pub(crate) fn expect_rows(argument: &'static str, width: usize, len: usize) -> Result<(), ShapeError> {
     let whole = len.checked_div(width).unwrap_or(0).saturating_mul(width);
     expect_len(argument, whole, len)
 }

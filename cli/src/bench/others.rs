@@ -5,13 +5,14 @@ use core::hint::black_box;
 use slicewise::kernels::{
     Affine, AffineGradient, Channels, Function, Running, RunningMut, Saved, SavedMut, Step, Targets,
     activate, activation_backward, apply, batch_norm_backward, batch_norm_evaluate, batch_norm_forward,
-    cross_entropy, dot, hinge, max, optimizer_step, softmax, squared_error, sum,
+    cross_entropy, dot, hinge, layer_norm_backward, layer_norm_evaluate, layer_norm_forward, max,
+    optimizer_step, softmax, squared_error, sum,
 };
 use slicewise::{Activation, BatchNorm, Element, Level, Optimizer};
 
 /// Elements of an operand: in `f32`, operands that fit L1, L2 and L3.
 const SIZES: [usize; 3] = [2048, 32_768, 1 << 19];
-/// Channels of batch norm, and classes of softmax.
+/// Channels of batch norm and features of layer norm, and classes of softmax.
 const CHANNELS: usize = 256;
 const CLASSES: usize = 10;
 
@@ -40,7 +41,7 @@ pub(super) fn cases<T: Element>() -> impl Iterator<Item = Case> {
 }
 
 #[rustfmt::skip]
-fn of_size<T: Element>(n: usize) -> [Case; 24] {
+fn of_size<T: Element>(n: usize) -> [Case; 27] {
     let rows = n / CHANNELS;
     let samples = n / CLASSES / 100 * 100;
     let flat = || n.to_string();
@@ -63,6 +64,9 @@ fn of_size<T: Element>(n: usize) -> [Case; 24] {
         case::<T>("squared-error", flat(), n, MAP_TWO, move || difference::<T>(n)),
         case::<T>("batch-norm", normed.clone(), n, MAP, move || norm::<T>(rows)),
         case::<T>("batch-norm-backward", normed.clone(), n, MAP_TWO, move || norm_backward::<T>(rows)),
+        case::<T>("layer-norm", normed.clone(), n, MAP, move || layer::<T>(rows)),
+        case::<T>("layer-norm-backward", normed.clone(), n, MAP_TWO, move || layer_backward::<T>(rows)),
+        case::<T>("layer-norm-evaluate", normed.clone(), n, MAP, move || layer_evaluate::<T>(rows)),
         case::<T>("batch-norm-evaluate", normed, n, MAP, move || evaluate::<T>(rows)),
         case::<T>("sgd", flat(), n, traffic(2, 1, 2, 0), move || update::<T>(Optimizer::Sgd, n)),
         case::<T>("momentum", flat(), n, traffic(3, 2, 3, 0), move || update::<T>(Optimizer::momentum(), n)),
@@ -221,6 +225,47 @@ fn evaluate<T: Element>(rows: usize) -> Call {
             running,
             &mut y,
         )?;
+        black_box(&mut y);
+        Ok(())
+    })
+}
+
+fn layer<T: Element>(rows: usize) -> Call {
+    let (x, mut y) = (Aligned::<T>::values(rows * CHANNELS), Aligned::of(0, rows * CHANNELS));
+    let (gamma, beta) = (Aligned::<T>::of(1, CHANNELS), Aligned::<T>::of(0, CHANNELS));
+    let (mut mean, mut inv_std) = (Aligned::<T>::of(0, rows), Aligned::<T>::of(0, rows));
+    repeated(move |level| {
+        let affine = Affine { gamma: &gamma, beta: &beta };
+        let saved = SavedMut { mean: &mut mean, inv_std: &mut inv_std };
+        let epsilon = BatchNorm::DEFAULT.epsilon;
+        layer_norm_forward(level, epsilon, CHANNELS, black_box(&x), affine, saved, &mut y)?;
+        black_box(&mut y);
+        Ok(())
+    })
+}
+
+fn layer_backward<T: Element>(rows: usize) -> Call {
+    let operand = || Aligned::<T>::values(rows * CHANNELS);
+    let (x, dy, mut dx) = (operand(), operand(), operand());
+    let (gamma, mean, inv_std) =
+        (Aligned::<T>::of(1, CHANNELS), Aligned::<T>::of(0, rows), Aligned::<T>::of(1, rows));
+    let (mut dgamma, mut dbeta) = (Aligned::<T>::of(0, CHANNELS), Aligned::<T>::of(0, CHANNELS));
+    repeated(move |level| {
+        let saved = Saved { mean: &mean, inv_std: &inv_std };
+        let gradient = AffineGradient { gamma: &mut dgamma, beta: &mut dbeta };
+        layer_norm_backward(level, CHANNELS, black_box(&x), &gamma, saved, &dy, &mut dx, gradient)?;
+        black_box(&mut dx);
+        Ok(())
+    })
+}
+
+fn layer_evaluate<T: Element>(rows: usize) -> Call {
+    let (x, mut y) = (Aligned::<T>::values(rows * CHANNELS), Aligned::of(0, rows * CHANNELS));
+    let (gamma, beta) = (Aligned::<T>::of(1, CHANNELS), Aligned::<T>::of(0, CHANNELS));
+    repeated(move |level| {
+        let affine = Affine { gamma: &gamma, beta: &beta };
+        let epsilon = BatchNorm::DEFAULT.epsilon;
+        layer_norm_evaluate(level, epsilon, CHANNELS, black_box(&x), affine, &mut y)?;
         black_box(&mut y);
         Ok(())
     })

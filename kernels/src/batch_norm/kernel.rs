@@ -62,7 +62,7 @@ impl<T: Element> Batch<T> {
 
 /// `(x - mean) * (inv_std * gamma) + beta`.
 #[inline(always)]
-pub(super) fn normalise<T: Element, S: Simd>(
+pub(crate) fn normalise<T: Element, S: Simd>(
     [mean, inv_std, gamma, beta]: [T::Lanes<S>; 4],
     x: T::Lanes<S>,
 ) -> T::Lanes<S> {

@@ -8,6 +8,7 @@ pub mod batch_norm;
 pub mod center;
 pub mod gemm;
 pub mod hinge;
+pub mod layer_norm;
 pub mod math;
 pub mod maxout;
 pub mod optimizer;

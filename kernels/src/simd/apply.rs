@@ -53,7 +53,7 @@ pub(crate) fn map_sum<T: Element, S: Simd, const IN: usize, const OUT: usize, co
     ) -> ([T::Lanes<S>; OUT], [T::Lanes<S>; SUMS]),
 ) -> [f64; SUMS] {
     let zero = T::Lanes::<S>::splat(simd, T::default());
-    let mut totals = [Total::default(); SUMS];
+    let mut totals = [Total::new(simd); SUMS];
     let mut sums = [zero; SUMS];
     let Some((x, mut y, blocks)) = split_alike(x, y) else { return [0.0; SUMS] };
     let mut start = 0;
@@ -73,7 +73,7 @@ pub(crate) fn map_sum<T: Element, S: Simd, const IN: usize, const OUT: usize, co
         );
         if end - start == CHUNK {
             for (total, sum) in totals.iter_mut().zip(&mut sums) {
-                total.add::<T, S>(simd, core::mem::replace(sum, zero));
+                total.add::<T>(simd, core::mem::replace(sum, zero));
             }
         }
         start = end;
@@ -93,8 +93,8 @@ pub(crate) fn map_sum<T: Element, S: Simd, const IN: usize, const OUT: usize, co
     );
     let mut results = [0.0; SUMS];
     for ((result, total), sum) in results.iter_mut().zip(&mut totals).zip(&sums) {
-        total.add::<T, S>(simd, *sum);
-        *result = total.value();
+        total.add::<T>(simd, *sum);
+        *result = total.value(simd);
     }
     results
 }
@@ -188,52 +188,58 @@ fn tail<T: Element, S: Simd, const IN: usize, const OUT: usize>(
 /// Blocks that are summed in the lanes before they go into an `f64`.
 pub(crate) const CHUNK: usize = 256;
 
-/// A sum in each lane, in `f64`.
-#[derive(Clone, Copy, Default)]
-struct Total([f64; 16]);
+/// A sum in each lane, in `f64`: the second eight are those of `f32` alone.
+#[derive(Clone, Copy)]
+struct Total<S: Simd>([S::F64; 2]);
 
-impl Total {
+impl<S: Simd> Total<S> {
     #[inline(always)]
-    fn add<T: Element, S: Simd>(&mut self, simd: S, x: T::Lanes<S>) {
-        for (total, x) in self.0.iter_mut().zip(x.to_block(simd).as_ref()) {
-            *total += x.to_f64();
+    fn new(simd: S) -> Self {
+        Self([S::F64::splat(simd, 0.0); 2])
+    }
+
+    #[inline(always)]
+    fn add<T: Element>(&mut self, simd: S, x: T::Lanes<S>) {
+        let block = x.to_block(simd);
+        let (eights, _) = block.as_ref().as_chunks::<8>();
+        for (total, eight) in self.0.iter_mut().zip(eights) {
+            let mut wide = [0.0; 8];
+            for (wide, x) in wide.iter_mut().zip(eight) {
+                *wide = x.to_f64();
+            }
+            *total = *total + S::F64::load(simd, &wide);
         }
     }
 
     /// The sum of the lanes, by the tree of [`Lanes::fold_lanes`].
     #[inline(always)]
-    fn value(&mut self) -> f64 {
-        let mut half = self.0.len() / 2;
-        while half > 0 {
-            if let Some((low, high)) = self.0.split_at_mut_checked(half) {
-                for (x, y) in low.iter_mut().zip(high) {
-                    *x += *y;
-                }
-            }
-            half /= 2;
-        }
-        let [value, ..] = self.0;
-        value
+    fn value(self, simd: S) -> f64 {
+        let [low, high] = self.0;
+        (low + high).fold_lanes(
+            simd,
+            #[inline(always)]
+            |a, b| a + b,
+        )
     }
 }
 
-/// Folds `N` slices of one length: `acc = step(acc, x)` a block, into four accumulators that `merge` joins. The
-/// order is fixed by the length alone. `init` must be neutral in `merge`; fold the lanes that come back with
-/// [`Lanes::fold_lanes`].
+/// Folds `N` slices of one length: `acc = step(acc, x)` a block, `K` values side by side, each into four accumulators that
+/// `merge` joins. The order is fixed by the length alone. `init` must be neutral in `merge`; fold the lanes that come back
+/// with [`Lanes::fold_lanes`].
 #[inline(always)]
-pub(crate) fn fold<T: Element, S: Simd, const N: usize>(
+pub(crate) fn fold<T: Element, S: Simd, const N: usize, const K: usize>(
     simd: S,
     x: [&[T]; N],
     init: T::Lanes<S>,
-    step: impl Fn(T::Lanes<S>, [T::Lanes<S>; N]) -> T::Lanes<S>,
+    step: impl Fn([T::Lanes<S>; K], [T::Lanes<S>; N]) -> [T::Lanes<S>; K],
     merge: impl Fn(T::Lanes<S>, T::Lanes<S>) -> T::Lanes<S>,
-) -> T::Lanes<S> {
+) -> [T::Lanes<S>; K] {
     // Four accumulators hide the latency of an addition; block `i` goes to accumulator `i % 4`.
-    let mut acc = [init; 4];
+    let mut acc = [[init; K]; 4];
     let mut x = split(x);
     let blocks = x.first().map_or(0, |(body, _)| body.len());
     if !cut(&mut x, blocks) {
-        return init;
+        return [init; K];
     }
     let mut quads = x.map(
         #[inline(always)]
@@ -241,13 +247,13 @@ pub(crate) fn fold<T: Element, S: Simd, const N: usize>(
     );
     let count = quads.first().map_or(0, |(quads, _)| quads.len());
     if !cut(&mut quads, count) {
-        return init;
+        return [init; K];
     }
     for i in 0..count {
         for (j, acc) in acc.iter_mut().enumerate() {
             let mut xs = [init; N];
             for (v, (quads, _)) in xs.iter_mut().zip(&quads) {
-                let Some(block) = quads.get(i).and_then(|quad| quad.get(j)) else { return init };
+                let Some(block) = quads.get(i).and_then(|quad| quad.get(j)) else { return [init; K] };
                 *v = T::Lanes::<S>::load(simd, block);
             }
             *acc = step(*acc, xs);
@@ -261,39 +267,66 @@ pub(crate) fn fold<T: Element, S: Simd, const N: usize>(
             *acc = step(*acc, load_blocks::<T, S, N>(simd, &x, 4 * count + i));
         } else if i == rest && lanes > 0 {
             let stepped = step(*acc, load_tails::<T, S, N>(simd, &x));
-            *acc = T::Lanes::<S>::select(T::Lanes::<S>::first(simd, lanes), stepped, *acc);
+            for (acc, stepped) in acc.iter_mut().zip(stepped) {
+                *acc = T::Lanes::<S>::select(T::Lanes::<S>::first(simd, lanes), stepped, *acc);
+            }
         }
     }
-    let [a, b, c, d] = acc;
-    merge(merge(a, b), merge(c, d))
+    let [mut a, b, c, d] = acc;
+    for ((a, b), (c, d)) in a.iter_mut().zip(b).zip(c.into_iter().zip(d)) {
+        *a = merge(merge(*a, b), merge(c, d));
+    }
+    a
 }
 
-/// Sums over `N` slices of one length: [`CHUNK`] blocks at a time by [`fold`], the chunks' lanes in `f64`.
+/// `K` sums over `N` slices of one length: [`CHUNK`] blocks at a time by [`fold`], the chunks' lanes in `f64`.
 ///
 /// The order is fixed by the length alone. The error is at most `(CHUNK / 4 + 4) * EPSILON / 2 * sum |term|` for
 /// `f32`, at any length: 4.1e-6 of the sum of magnitudes; `f64` adds `EPSILON / 2` a chunk.
 #[inline(always)]
 #[expect(clippy::redundant_closure, reason = "a call through a reference is not always inlined")]
-pub(crate) fn fold_sum<T: Element, S: Simd, const N: usize>(
+pub(crate) fn fold_sums<T: Element, S: Simd, const N: usize, const K: usize>(
     simd: S,
     mut x: [&[T]; N],
-    step: impl Fn(T::Lanes<S>, [T::Lanes<S>; N]) -> T::Lanes<S>,
-) -> f64 {
+    step: impl Fn([T::Lanes<S>; K], [T::Lanes<S>; N]) -> [T::Lanes<S>; K],
+) -> [f64; K] {
     let zero = T::Lanes::<S>::splat(simd, T::default());
-    let mut total = Total::default();
+    let mut totals = [Total::new(simd); K];
     while x.first().is_some_and(|x| !x.is_empty()) {
-        let sum = fold(
+        let sums = fold(
             simd,
             take_chunk(&mut x),
             zero,
             #[inline(always)]
-            |sum, x| step(sum, x),
+            |sums, x| step(sums, x),
             #[inline(always)]
             |a, b| a + b,
         );
-        total.add::<T, S>(simd, sum);
+        for (total, sum) in totals.iter_mut().zip(sums) {
+            total.add::<T>(simd, sum);
+        }
     }
-    total.value()
+    let mut sums = [0.0; K];
+    for (sum, total) in sums.iter_mut().zip(totals) {
+        *sum = total.value(simd);
+    }
+    sums
+}
+
+/// [`fold_sums`] of one sum.
+#[inline(always)]
+pub(crate) fn fold_sum<T: Element, S: Simd, const N: usize>(
+    simd: S,
+    x: [&[T]; N],
+    step: impl Fn(T::Lanes<S>, [T::Lanes<S>; N]) -> T::Lanes<S>,
+) -> f64 {
+    let [sum] = fold_sums(
+        simd,
+        x,
+        #[inline(always)]
+        |[sum], x| [step(sum, x)],
+    );
+    sum
 }
 
 /// Cuts [`CHUNK`] blocks, or what there is, off the front of each slice.

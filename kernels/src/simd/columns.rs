@@ -420,7 +420,7 @@ fn sum_rows<T: Element, S: Simd, const N: usize, const G: usize>(
 
 /// `[sum a, sum a * b]` of one block or of four: a tree of sums, a chain of products.
 #[inline(always)]
-pub(super) fn sum_block<T: Element, S: Simd, const N: usize, const G: usize>(
+pub(crate) fn sum_block<T: Element, S: Simd, const N: usize, const G: usize>(
     simd: S,
     x: [[T::Lanes<S>; N]; G],
     pivot: T::Lanes<S>,

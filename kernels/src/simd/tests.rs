@@ -1,6 +1,6 @@
 //! Every lane operation, on every level, against the scalar one; maps and folds at every length.
 
-use super::apply::{CHUNK, fold, fold_sum, map, map_sum};
+use super::apply::{CHUNK, fold, fold_sum, fold_sums, map, map_sum};
 use super::{Lanes, Level, Simd};
 use crate::Element;
 use crate::reference::levels;
@@ -171,10 +171,14 @@ fn maps_and_folds<T: Element, S: Simd>(simd: S, level: Level, n: usize) {
     let exact: f64 = x.iter().map(|x| x.to_f64()).sum();
     assert_eq!((sum, count), (exact, n as f64), "map_sum of {what}");
 
-    let count = fold(simd, [&x, &y], zero, |sum, _| sum + one, |a, b| a + b);
+    let [count, doubles] =
+        fold(simd, [&x, &y], zero, |[count, doubles], _| [count + one, doubles + one + one], |a, b| a + b);
     assert_eq!(count.fold_lanes(simd, |a, b| a + b).to_f64(), n as f64, "fold of {what}");
+    assert_eq!(doubles.fold_lanes(simd, |a, b| a + b).to_f64(), 2.0 * n as f64, "a second fold of {what}");
     let dot: f64 = x.iter().zip(&y).map(|(x, y)| (*x * *y).to_f64()).sum();
     assert_eq!(fold_sum(simd, [&x, &y], |sum, [x, y]| sum + x * y), dot, "fold_sum of {what}");
+    let sums = fold_sums(simd, [&x, &y], |[sum, dot], [x, y]| [sum + x, dot + x * y]);
+    assert_eq!(sums, [exact, dot], "fold_sums of {what}");
 }
 
 #[test]

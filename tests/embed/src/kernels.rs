@@ -35,6 +35,7 @@ pub fn run<T: Element>(level: Level) -> bool {
         (c"softmax is wrong", softmax),
         (c"batch_norm is wrong", batch_norm),
         (c"batch_norm_evaluation is wrong", batch_norm_evaluation),
+        (c"layer_norm is wrong", layer_norm),
         (c"center is wrong", center),
         (c"limit is wrong", limit),
         (c"optimizer is wrong", optimizer),
@@ -277,6 +278,31 @@ fn batch_norm_evaluation<T: Element>(operands: &mut Operands<'_, T>) -> bool {
         && is_all(x, 1)
         && is_all(y, 1)
         && is_all(bias, 1)
+}
+
+fn layer_norm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [x, y, dy, dx], short: [gamma, beta, dgamma, dbeta, ..], .. } = operands;
+    let ((features, epsilon), affine) = (black_box((COLS, 0.5)), Affine { gamma, beta });
+    let (mut mean, mut inv_std) = ([T::default(); ROWS], [T::default(); ROWS]);
+    let (mean, inv_std) = (hide(&mut mean), hide(&mut inv_std));
+    let saved = SavedMut { mean: &mut *mean, inv_std: &mut *inv_std };
+    kernels::layer_norm_forward(*level, epsilon, features, x, affine, saved, y).is_ok()
+        && is_all(y, 1)
+        && is_all(mean, 1)
+        && kernels::layer_norm_evaluate(*level, epsilon, features, x, affine, dx).is_ok()
+        && is_all(dx, 1)
+        && kernels::layer_norm_evaluate_in_place(*level, epsilon, features, dx, affine).is_ok()
+        && is_all(dx, 1)
+        && {
+            let saved = Saved { mean, inv_std };
+            let gradient = AffineGradient { gamma: &mut **dgamma, beta: &mut **dbeta };
+            kernels::layer_norm_backward(*level, features, x, gamma, saved, dy, dx, gradient).is_ok() && {
+                let gradient = AffineGradient { gamma: dgamma, beta: dbeta };
+                kernels::layer_norm_backward_in_place(*level, features, x, gamma, saved, dy, gradient).is_ok()
+            }
+        }
+        && is_all(dgamma, 0)
+        && is_all(dbeta, ROWS as u8)
 }
 
 fn center<T: Element>(operands: &mut Operands<'_, T>) -> bool {
