@@ -6,6 +6,7 @@
 pub mod activation;
 pub mod batch_norm;
 pub mod center;
+pub mod clip;
 pub mod gemm;
 pub mod hinge;
 pub mod math;

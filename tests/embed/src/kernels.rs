@@ -36,6 +36,7 @@ pub fn run<T: Element>(level: Level) -> bool {
         (c"batch_norm is wrong", batch_norm),
         (c"batch_norm_evaluation is wrong", batch_norm_evaluation),
         (c"center is wrong", center),
+        (c"clip is wrong", clip),
         (c"limit is wrong", limit),
         (c"optimizer is wrong", optimizer),
         (c"random is wrong", random),
@@ -280,6 +281,14 @@ fn center<T: Element>(operands: &mut Operands<'_, T>) -> bool {
         && kernels::center_and_scale_in_place(*level, channels, x, mean, scale).is_ok()
         && is_all(mean, 1)
         && is_all(y, 0)
+}
+
+fn clip<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [gradient, other, ..], .. } = operands;
+    kernels::clip_by_norm(*level, black_box(0.0), gradient).is_ok()
+        && kernels::clip_by_norm(*level, black_box(f64::INFINITY), other).is_ok()
+        && is_all(gradient, 0)
+        && is_all(other, 1)
 }
 
 fn optimizer<T: Element>(operands: &mut Operands<'_, T>) -> bool {
