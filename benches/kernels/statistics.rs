@@ -130,7 +130,7 @@ fn uniform(n: usize) -> Comparison {
 fn normal(n: usize) -> Comparison {
     let (mut rng, mut y) = (Pcg64::new(1, 1), vec![0.0f32; n]);
     let row = Comparison::new("normal", n).with("slicewise", move || {
-        fill_normal(&mut rng, 0.0, 1.0, &mut y).expect("a distribution")
+        fill_normal(Level::detect(), &mut rng, 0.0, 1.0, &mut y).expect("a distribution")
     });
     row.with("rand_distr", drawn::<StandardNormal>(n, StandardNormal))
 }

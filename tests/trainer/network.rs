@@ -91,7 +91,7 @@ fn the_loss_starts_at_ln_c_and_the_penalty_is_exact() {
     let mut arena = vec![0.0f64; arena_len(NET, 20)];
     let mut net = Network::bind(NET, 20, Level::detect(), &mut arena).unwrap();
     let mut inputs = vec![0.0; 20 * 30];
-    fill_normal(&mut Pcg64::new(2, 2), 0.0, 1.0, &mut inputs).unwrap();
+    fill_normal(Level::detect(), &mut Pcg64::new(2, 2), 0.0, 1.0, &mut inputs).unwrap();
     let labels: Vec<u32> = (0..20).map(|i| i % 10).collect();
     net.initialise(Init::Normal(1e-4), &mut Pcg64::new(1, 1)).unwrap();
     let squares: f64 =
@@ -130,7 +130,7 @@ fn a_tiny_batch_is_learned_by_heart_with_every_optimizer() {
         (Optimizer::adagrad(), 0.1),
     ];
     let mut inputs = vec![0.0f32; 4 * 3];
-    fill_normal(&mut Pcg64::new(2, 2), 0.0, 1.0, &mut inputs).unwrap();
+    fill_normal(Level::detect(), &mut Pcg64::new(2, 2), 0.0, 1.0, &mut inputs).unwrap();
     let labels = [0, 1, 1, 0];
     for (optimizer, learning_rate) in optimizers {
         let mut arena = vec![0.0f32; arena_len(NET, 4)];

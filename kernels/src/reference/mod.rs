@@ -12,6 +12,7 @@ pub mod hinge;
 pub mod math;
 pub mod maxout;
 pub mod optimizer;
+pub mod random;
 pub mod reduce;
 pub mod softmax;
 pub mod strategies;

@@ -298,11 +298,11 @@ fn optimizer<T: Element>(operands: &mut Operands<'_, T>) -> bool {
 }
 
 fn random<T: Element>(operands: &mut Operands<'_, T>) -> bool {
-    let Operands { long: [x, y, mask, ..], .. } = operands;
+    let Operands { level, long: [x, y, mask, ..], .. } = operands;
     let mut rng = Pcg64::new(black_box(1), 1);
     let (low, high) = black_box((0.0, 1.0));
     kernels::fill_uniform(&mut rng, low, high, x).is_ok()
-        && kernels::fill_normal(&mut rng, low, high, y).is_ok()
+        && kernels::fill_normal(*level, &mut rng, low, high, y).is_ok()
         && kernels::fill_dropout_mask(&mut rng, high, mask).is_ok()
         && is_all(mask, 1)
 }
