@@ -2,7 +2,9 @@
 
 use rand_core::Rng;
 
-use crate::kernels::{Activation, Element, Parallel, RunningVariance, ValueError, fill_normal, fill_uniform};
+use crate::kernels::{
+    Activation, Element, Level, Parallel, RunningVariance, ValueError, fill_normal, fill_uniform,
+};
 use crate::network::{Network, Role};
 use crate::{Error, Layer};
 
@@ -68,13 +70,13 @@ pub(crate) fn initialise<T: Element>(
     init: Init,
     rng: &mut impl Rng,
 ) -> Result<(), Error> {
-    let layers = network.layers();
+    let (layers, level) = (network.layers(), network.level());
     for (index, layer) in layers.iter().enumerate() {
         match layer {
             Layer::Dense { inputs, outputs } => {
                 let init = init.before(layers.get(index + 1..).unwrap_or_default());
                 if let Some(weight) = network.tensor_mut(index, Role::Weight) {
-                    draw(init, *inputs, *outputs, rng, weight)?;
+                    draw(level, init, *inputs, *outputs, rng, weight)?;
                 }
             }
             Layer::BatchNorm { config, .. } => {
@@ -137,6 +139,7 @@ fn distribution(init: Init, inputs: usize, outputs: usize) -> Distribution {
 }
 
 fn draw<T: Element>(
+    level: Level,
     init: Init,
     inputs: usize,
     outputs: usize,
@@ -144,7 +147,7 @@ fn draw<T: Element>(
     weight: &mut [T],
 ) -> Result<(), Error> {
     match distribution(init, inputs, outputs) {
-        Distribution::Normal(std) => fill_normal(rng, 0.0, std, weight)?,
+        Distribution::Normal(std) => fill_normal(level, rng, 0.0, std, weight)?,
         Distribution::Uniform(limit) => fill_uniform(rng, -limit, limit, weight)?,
     }
     Ok(())

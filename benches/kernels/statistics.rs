@@ -8,8 +8,8 @@ use rten_simd::SimdOp;
 use rten_vecmath::{MaxNum, MinMax, Sum, SumAbs, SumSquare};
 use slicewise::Level;
 use slicewise::kernels::{
-    argmax, dot, fill_dropout_mask, fill_normal, fill_uniform, histogram, max, mean, min, norm, sum, sum_abs,
-    sum_of_squares, variance,
+    argmax, clip_by_norm, dot, fill_dropout_mask, fill_normal, fill_uniform, histogram, max, mean, min, norm,
+    sum, sum_abs, sum_of_squares, variance,
 };
 use slicewise_benches::Comparison;
 
@@ -45,6 +45,7 @@ pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
             },
         ),
         product(n),
+        clip(n),
         buckets(n),
         uniform(n),
         normal(n),
@@ -84,6 +85,25 @@ fn product(n: usize) -> Comparison {
     limit(row, n, 2, 0)
 }
 
+fn clip(n: usize) -> Comparison {
+    // Always a little shorter than the time before, so that there is something to clip.
+    let (mut x, mut max_norm, level) = (values(n), 1.0, Level::detect());
+    let row = Comparison::new("clip by norm", n).with("slicewise", move || {
+        max_norm = clip_by_norm(level, max_norm, black_box(&mut x)).expect("a norm") * (1.0 - 1e-6);
+    });
+    let (mut x, mut max_norm) = (values(n), 1.0);
+    let row = row.with("loop", move || {
+        let norm = black_box(&x).iter().map(|x| x * x).sum::<f32>().sqrt();
+        if norm > max_norm {
+            let factor = max_norm / norm;
+            x.iter_mut().for_each(|x| *x *= factor);
+        }
+        max_norm = norm * (1.0 - 1e-6);
+        black_box(&mut x);
+    });
+    limit(row, n, 2, 1)
+}
+
 fn buckets(n: usize) -> Comparison {
     let (x, mut counts) = (values(n), [0u64; 50]);
     let row = Comparison::new("histogram", n).with("slicewise", move || {
@@ -109,8 +129,9 @@ fn uniform(n: usize) -> Comparison {
 
 fn normal(n: usize) -> Comparison {
     let (mut rng, mut y) = (Pcg64::new(1, 1), vec![0.0f32; n]);
-    let row = Comparison::new("normal", n)
-        .with("slicewise", move || fill_normal(&mut rng, 0.0, 1.0, &mut y).expect("a distribution"));
+    let row = Comparison::new("normal", n).with("slicewise", move || {
+        fill_normal(Level::detect(), &mut rng, 0.0, 1.0, &mut y).expect("a distribution")
+    });
     row.with("rand_distr", drawn::<StandardNormal>(n, StandardNormal))
 }
 

@@ -102,6 +102,16 @@ fn train<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
             assert_eq!(fused.get_or_insert(state.clone()), &state, "{}", level.name());
         }
     }
-    fill_normal(&mut rng, 0.0, 1.0, &mut [T::default(); 3]).expect("a distribution");
+    normal_values::<T>(&mut rng, rows);
     Ok(())
+}
+
+/// The same bits on every level.
+fn normal_values<T: Element>(rng: &mut Generator, n: usize) {
+    let mut first = None;
+    for level in Level::available() {
+        let mut y = vec![T::default(); n].into_boxed_slice();
+        fill_normal(level, &mut rng.clone(), 0.0, 1.0, &mut y).expect("a distribution");
+        assert_eq!(first.get_or_insert_with(|| y.clone()), &y, "{}", level.name());
+    }
 }

@@ -1,4 +1,4 @@
-//! Sums, dot products, extremes, histograms and losses against what defines them, on every level.
+//! Sums, dot products, extremes, histograms gradient clipping and losses against what defines them, on every level.
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
@@ -7,8 +7,8 @@ use slicewise_fuzz::{Values, length};
 use slicewise_kernels::reference::hinge::assert_is_hinge;
 use slicewise_kernels::reference::{self, assert_close, levels};
 use slicewise_kernels::{
-    Element, Level, ShapeError, Targets, argmax, cross_entropy, cross_entropy_loss, dot, hinge, histogram,
-    max, min, norm, softmax, squared_error, sum, variance,
+    Element, Level, ShapeError, Targets, argmax, clip_by_norm, cross_entropy, cross_entropy_loss, dot, hinge,
+    histogram, max, min, norm, softmax, squared_error, sum, variance,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -48,6 +48,7 @@ fn reductions<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
             assert_close(sum(level, &x), expected_sum.value, bound(expected_sum.magnitude), "sum", level);
         }
         extremes(level, &x);
+        clipped(level, x.clone());
     }
     losses(bytes, &x, &y)?;
     let mut counts = [0; 7];
@@ -55,6 +56,17 @@ fn reductions<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
     assert_eq!(counts.iter().sum::<u64>() + outside, n as u64);
     assert_eq!(outside, x.iter().filter(|x| !(-4.0..=4.0).contains(&x.to_f64())).count() as u64);
     Ok(())
+}
+
+fn clipped<T: Element>(level: Level, mut x: Box<[T]>) {
+    let exact = reference::clip::norm(&x);
+    let before = x.clone();
+    let norm = clip_by_norm(level, 0.75, &mut x).expect("a norm");
+    assert_close(norm, exact, 100.0 * T::EPSILON.to_f64() * exact, "clip_by_norm", level);
+    for (x, expected) in x.iter().zip(reference::clip::clip(0.75, norm, &before)) {
+        let bound = 2.0 * T::EPSILON.to_f64() * expected.abs() + f64::from(f32::MIN_POSITIVE);
+        assert_close(*x, expected, bound, "clipped", level);
+    }
 }
 
 fn losses<T: Element>(bytes: &mut Unstructured<'_>, x: &[T], y: &[T]) -> Result<()> {

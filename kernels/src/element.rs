@@ -7,6 +7,7 @@ use crate::activation::Activate;
 use crate::function::Apply;
 use crate::gemm::Multiply;
 use crate::math::{Smooth, double, single};
+use crate::random::Normal;
 use crate::simd::{Lanes, Simd};
 
 mod sealed {
@@ -35,6 +36,7 @@ pub trait Element:
     + Multiply
     + Activate
     + Apply
+    + Normal
     + 'static
 {
     /// Elements in a block, which is one cache line: 16 `f32`, 8 `f64`.

@@ -40,6 +40,7 @@ mod activation;
 mod batch_norm;
 mod center;
 mod channels;
+mod clip;
 mod cross_entropy;
 mod element;
 mod error;
@@ -75,6 +76,7 @@ pub use batch_norm::{
 };
 pub use center::{center_and_scale_in_place, center_in_place, center_u8, mean_and_std, mean_and_std_u8};
 pub use channels::Channels;
+pub use clip::clip_by_norm;
 pub use cross_entropy::{Targets, cross_entropy, cross_entropy_loss};
 pub use element::Element;
 pub use error::{ShapeError, ValueError};

@@ -213,8 +213,9 @@ fn sum_abs_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
     )
 }
 
+/// The norm, not rounded to `T`.
 #[inline(always)]
-fn norm_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
+pub(crate) fn norm_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
     // Below it, squares that have become subnormal may count.
     let least = if T::LANES == 16 { 1e-30 } else { 1e-280 };
     let squares = dot_kernel(simd, x, x);

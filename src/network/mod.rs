@@ -191,12 +191,13 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
         Ok(network)
     }
 
-    /// All parameters and the optimizer's state 0.
+    /// All parameters, their gradients and the optimizer's state 0.
     fn clear(&mut self) {
         self.steps = 0;
-        let [first, second] = &mut self.arena.state;
+        let arena = &mut self.arena;
+        let [first, second] = &mut arena.state;
         for region in
-            [&mut self.arena.parameters, &mut self.arena.running, first, second, &mut self.arena.norms]
+            [&mut arena.parameters, &mut arena.gradients, &mut arena.running, first, second, &mut arena.norms]
         {
             region.fill(T::default());
         }
@@ -229,7 +230,28 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
     }
 
     /// The forward and the backward pass of a step, without the update (running statistics are updated):
-    /// [`gradient`](Network::gradient) then reads the gradients of the mean cross-entropy.
+    /// [`gradient`](Network::gradient) then reads the gradients of the mean cross-entropy, and [`update`](Network::update) applies them.
+    /// Between the two they may be changed, clipped for instance:
+    ///
+    /// ```
+    /// use rand_pcg::Pcg64;
+    /// use slicewise::kernels::clip_by_norm;
+    /// use slicewise::{Init, Layer, Level, Network, Optimizer, Update, arena_len};
+    ///
+    /// const NET: &[Layer] = &[Layer::dense(2, 4), Layer::tanh(), Layer::dense(4, 3)];
+    /// let mut arena = [0.0f32; arena_len(NET, 1)];
+    /// let mut net = Network::bind(NET, 1, Level::detect(), &mut arena)?;
+    /// net.initialise(Init::Auto, &mut Pcg64::new(1, 1))?;
+    /// let update = Update { optimizer: Optimizer::Sgd, learning_rate: 0.1, regularisation: 0.0 };
+    ///
+    /// net.gradients(&[3.0, -4.0], &[2])?;
+    /// let norm = clip_by_norm(net.level(), 0.5, net.all_gradients_mut())?;
+    /// if norm.is_finite() {
+    ///     net.update(&update)?;
+    /// }
+    /// # assert!(norm > 0.5 && clip_by_norm(net.level(), f64::INFINITY, net.all_gradients_mut())? < 0.500_001);
+    /// # Ok::<(), slicewise::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`step`](Network::step).

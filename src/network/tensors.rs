@@ -68,6 +68,12 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
         }
     }
 
+    /// The gradients of all parameters in one slice, to change before an [`update`](Network::update): tensor after tensor, with zeros in
+    /// between. Empty where bound for inference.
+    pub fn all_gradients_mut(&mut self) -> &mut [T] {
+        self.arena.gradients
+    }
+
     /// `||update|| / ||W||` of the last step: about 1e-3 where training goes well. `None` for what is no parameter, 0
     /// or infinite for one that is 0.
     #[must_use]

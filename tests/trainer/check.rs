@@ -24,7 +24,7 @@ const SGD: Update = Update { optimizer: Optimizer::Sgd, learning_rate: 0.1, regu
 /// Four clouds of points, one a class.
 fn clouds(seed: u128) -> (Vec<f32>, Vec<u32>) {
     let mut values = vec![0.0; COUNT * 8];
-    fill_normal(&mut Pcg64::new(seed, 3), 0.0, 0.5, &mut values).unwrap();
+    fill_normal(Level::detect(), &mut Pcg64::new(seed, 3), 0.0, 0.5, &mut values).unwrap();
     let labels: Vec<u32> = (0..COUNT as u32).map(|row| row % 4).collect();
     for (row, label) in values.chunks_exact_mut(8).zip(&labels) {
         row[*label as usize] += 2.0;

@@ -24,12 +24,19 @@ fn check(
     for layer in 0..net.len() {
         for role in [Role::Bias, Role::Gamma, Role::Beta] {
             if let Some(tensor) = network.tensor_mut(layer, role) {
-                fill_normal(&mut rng, if role == Role::Gamma { 1.0 } else { 0.0 }, 0.3, tensor).unwrap();
+                fill_normal(
+                    Level::detect(),
+                    &mut rng,
+                    if role == Role::Gamma { 1.0 } else { 0.0 },
+                    0.3,
+                    tensor,
+                )
+                .unwrap();
             }
         }
     }
     let mut inputs = vec![0.0; rows * network.features()];
-    fill_normal(&mut rng, 0.1, 1.0, &mut inputs).unwrap();
+    fill_normal(Level::detect(), &mut rng, 0.1, 1.0, &mut inputs).unwrap();
     let labels: Vec<u32> = (0..rows).map(|i| (i % network.classes()) as u32).collect();
     gradient(&mut network, &inputs, &labels, sample, tamper).unwrap()
 }
@@ -228,7 +235,7 @@ fn kinks_are_excused_and_counted() {
     network.initialise(Init::Auto, &mut rng).unwrap();
     network.tensor_mut(0, Role::Weight).unwrap().fill(0.0);
     let mut inputs = vec![0.0; 4 * 5];
-    fill_normal(&mut rng, 0.1, 1.0, &mut inputs).unwrap();
+    fill_normal(Level::detect(), &mut rng, 0.1, 1.0, &mut inputs).unwrap();
     let found = gradient(&mut network, &inputs, &[0, 1, 2, 0], &Sample::ALL, |_, gradient| gradient).unwrap();
     // All of the first layer's weights and biases, and none of the second's.
     assert_eq!((found.verdict(), found.excused), (Verdict::Pass, 5 * 8 + 8), "{found:?}");

@@ -1,7 +1,7 @@
 //! Binding, errors, updates and learning.
 
 use rand_pcg::Pcg64;
-use slicewise::kernels::{ShapeError, fill_normal, hinge, squared_error};
+use slicewise::kernels::{ShapeError, clip_by_norm, fill_normal, hinge, squared_error};
 use slicewise::{
     Error, Init, Layer, Level, Network, Optimizer, Role, Update, arena_len, inference_arena_len,
 };
@@ -91,7 +91,7 @@ fn the_loss_starts_at_ln_c_and_the_penalty_is_exact() {
     let mut arena = vec![0.0f64; arena_len(NET, 20)];
     let mut net = Network::bind(NET, 20, Level::detect(), &mut arena).unwrap();
     let mut inputs = vec![0.0; 20 * 30];
-    fill_normal(&mut Pcg64::new(2, 2), 0.0, 1.0, &mut inputs).unwrap();
+    fill_normal(Level::detect(), &mut Pcg64::new(2, 2), 0.0, 1.0, &mut inputs).unwrap();
     let labels: Vec<u32> = (0..20).map(|i| i % 10).collect();
     net.initialise(Init::Normal(1e-4), &mut Pcg64::new(1, 1)).unwrap();
     let squares: f64 =
@@ -130,7 +130,7 @@ fn a_tiny_batch_is_learned_by_heart_with_every_optimizer() {
         (Optimizer::adagrad(), 0.1),
     ];
     let mut inputs = vec![0.0f32; 4 * 3];
-    fill_normal(&mut Pcg64::new(2, 2), 0.0, 1.0, &mut inputs).unwrap();
+    fill_normal(Level::detect(), &mut Pcg64::new(2, 2), 0.0, 1.0, &mut inputs).unwrap();
     let labels = [0, 1, 1, 0];
     for (optimizer, learning_rate) in optimizers {
         let mut arena = vec![0.0f32; arena_len(NET, 4)];
@@ -193,6 +193,33 @@ fn dropout_drops_other_units_in_every_step() {
     assert!(first[0] != first[1] && first[1] != first[2] && first[0] != first[2], "{first:?}");
     assert!(first[0] != other[0], "{first:?}, {other:?}");
     assert_eq!(first, losses(7));
+}
+
+/// Clipped between the two halves of a step, in an arena whose gaps between tensors were NaN.
+#[test]
+fn all_gradients_are_one_slice_to_clip() {
+    let mut arena = vec![f32::NAN; arena_len(NET, 4)];
+    let mut net = Network::bind(NET, 4, Level::detect(), &mut arena).unwrap();
+    net.initialise(Init::Auto, &mut Pcg64::new(1, 1)).unwrap();
+    let inputs: Vec<f32> = (0..12).map(|i| (i as f32).sin()).collect();
+    let tensors = || (0..NET.len()).flat_map(|layer| Role::ALL.map(|role| (layer, role)));
+    let gradients = |net: &Network<'_, f32>| -> Vec<f32> {
+        tensors().filter_map(|(layer, role)| net.gradient(layer, role)).flatten().copied().collect()
+    };
+    net.gradients(&inputs, &[0, 1, 1, 0]).unwrap();
+    let before = gradients(&net);
+    let exact = before.iter().map(|g| f64::from(*g) * f64::from(*g)).sum::<f64>().sqrt();
+    let limit = exact / 4.0;
+    let norm = clip_by_norm(net.level(), limit, net.all_gradients_mut()).unwrap();
+    assert!((norm / exact - 1.0).abs() < 1e-6, "{norm}, not {exact}");
+    let clipped = gradients(&net);
+    assert!(clipped.iter().zip(&before).all(|(c, b)| (c - b / 4.0).abs() <= 1e-6 * b.abs()));
+
+    let bias = net.tensor(3, Role::Bias).unwrap().to_vec();
+    net.update(&SGD).unwrap();
+    let moved = net.tensor(3, Role::Bias).unwrap().iter().zip(bias);
+    let gradient = net.gradient(3, Role::Bias).unwrap();
+    assert!(moved.zip(gradient).all(|((w, before), g)| (before - 0.1 * g - w).abs() < 1e-7));
 }
 
 /// A support vector machine on top of a network, and a regression: what `step` does not know.

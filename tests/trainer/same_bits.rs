@@ -20,7 +20,7 @@ const NET: &[Layer] = &[
 
 fn data(rows: usize) -> (Vec<f32>, Vec<u32>) {
     let mut inputs = vec![0.0; rows * 20];
-    fill_normal(&mut Pcg64::new(5, 5), 0.0, 1.0, &mut inputs).unwrap();
+    fill_normal(Level::detect(), &mut Pcg64::new(5, 5), 0.0, 1.0, &mut inputs).unwrap();
     (inputs, (0..rows).map(|i| (i * 3 % 5) as u32).collect())
 }
 

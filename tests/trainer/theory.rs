@@ -90,8 +90,8 @@ fn agree(net: &[Layer], width: usize, init: Init, seeds: u32) {
     let mut sums = vec![[0.0; 5]; theory.len()];
     for seed in (1..=seeds).map(u128::from) {
         network.initialise(init, &mut Pcg64::new(seed, 0)).unwrap();
-        fill_normal(&mut Pcg64::new(seed, 1), 0.0, 1.0, &mut rows).unwrap();
-        fill_normal(&mut Pcg64::new(seed, 2), 0.0, 1.0, &mut dy).unwrap();
+        fill_normal(Level::detect(), &mut Pcg64::new(seed, 1), 0.0, 1.0, &mut rows).unwrap();
+        fill_normal(Level::detect(), &mut Pcg64::new(seed, 2), 0.0, 1.0, &mut dy).unwrap();
         network.forward(&rows).unwrap();
         for (sums, layer) in sums.iter_mut().zip(&theory) {
             let activation = match net[layer.layer] {
@@ -142,7 +142,7 @@ const NET: &[Layer] = &[
 fn a_loss_of_ones_own_gives_the_same_bits() {
     let labels = [0, 1, 2, 1, 0];
     let mut inputs = [0.0f32; 20];
-    fill_normal(&mut Pcg64::new(3, 3), 0.0, 1.0, &mut inputs).unwrap();
+    fill_normal(Level::detect(), &mut Pcg64::new(3, 3), 0.0, 1.0, &mut inputs).unwrap();
     let (mut arena, mut other) = (vec![0.0; arena_len(NET, 8)], vec![0.0; arena_len(NET, 8)]);
     let bind = |arena| {
         let mut net = Network::bind(NET, 8, Level::detect(), arena).unwrap();

@@ -5,8 +5,8 @@ use core::hint::black_box;
 use slicewise::kernels::{
     Affine, AffineGradient, Channels, Function, Running, RunningMut, Saved, SavedMut, Step, Targets,
     activate, activation_backward, apply, batch_norm_backward, batch_norm_evaluate, batch_norm_forward,
-    cross_entropy, dot, hinge, layer_norm_backward, layer_norm_evaluate, layer_norm_forward, max,
-    optimizer_step, softmax, squared_error, sum,
+    clip_by_norm, cross_entropy, dot, hinge, layer_norm_backward, layer_norm_evaluate, layer_norm_forward,
+    max, optimizer_step, softmax, squared_error, sum,
 };
 use slicewise::{Activation, BatchNorm, Element, Level, Optimizer};
 
@@ -41,7 +41,7 @@ pub(super) fn cases<T: Element>() -> impl Iterator<Item = Case> {
 }
 
 #[rustfmt::skip]
-fn of_size<T: Element>(n: usize) -> [Case; 27] {
+fn of_size<T: Element>(n: usize) -> [Case; 28] {
     let rows = n / CHANNELS;
     let samples = n / CLASSES / 100 * 100;
     let flat = || n.to_string();
@@ -71,6 +71,7 @@ fn of_size<T: Element>(n: usize) -> [Case; 27] {
         case::<T>("sgd", flat(), n, traffic(2, 1, 2, 0), move || update::<T>(Optimizer::Sgd, n)),
         case::<T>("momentum", flat(), n, traffic(3, 2, 3, 0), move || update::<T>(Optimizer::momentum(), n)),
         case::<T>("adam", flat(), n, traffic(4, 3, 4, 0), move || update::<T>(Optimizer::adam(), n)),
+        case::<T>("clip-by-norm", flat(), n, traffic(2, 1, 1, 0), move || clip::<T>(n)),
         case::<T>("sum", flat(), n, traffic(1, 0, 1, 1), move || fold::<T>(n, sum)),
         case::<T>("max", flat(), n, traffic(1, 0, 1, 0), move || fold::<T>(n, max)),
         case::<T>("dot", flat(), n, traffic(2, 0, 2, 2), move || product::<T>(n)),
@@ -279,6 +280,18 @@ fn update<T: Element>(optimizer: Optimizer, n: usize) -> Call {
     repeated(move |level| {
         black_box(optimizer_step(level, &step, &mut w, black_box(&gradient), &mut first, &mut second)?);
         black_box(&mut w);
+        Ok(())
+    })
+}
+
+fn clip<T: Element>(n: usize) -> Call {
+    let (mut gradient, mut max_norm) = (Aligned::<T>::values(n), 1.0);
+    repeated(move |level| {
+        // Always a little shorter than the time before, so that there is something to clip.
+        if let Ok(norm) = clip_by_norm(level, max_norm, &mut gradient) {
+            max_norm = norm * (1.0 - 1e-6);
+        }
+        black_box(&mut gradient);
         Ok(())
     })
 }

@@ -194,7 +194,7 @@ fn measure(
 ) -> Result<Vec<Measured>, Error> {
     let generator = |stream| Pcg64::new(seed.into(), stream);
     net.initialise(case.init, &mut generator(WEIGHTS))?;
-    fill_normal(&mut generator(ROWS), 0.0, 1.0, rows)?;
+    fill_normal(net.level(), &mut generator(ROWS), 0.0, 1.0, rows)?;
     net.forward(rows)?;
     let (level, count) = (net.level(), rows.len() / case.width);
     let mut layers = Vec::new();
@@ -211,7 +211,7 @@ fn measure(
             counts: counts(outputs, case.range()),
         });
     }
-    fill_normal(&mut generator(GRADIENT), 0.0, 1.0, gradient)?;
+    fill_normal(level, &mut generator(GRADIENT), 0.0, 1.0, gradient)?;
     let places: Vec<usize> = case.places().collect();
     net.backward_from(rows, gradient, |place, dy| {
         if let Ok(index) = places.binary_search(&place) {

@@ -29,7 +29,7 @@ impl<T: Element> Case<T> {
         let mut rng = Pcg64::new(seed.into(), 1);
         let mut normal = |n| {
             let mut values = vec![0.0f64; n];
-            fill_normal(&mut rng, 0.0, 1.0, &mut values).unwrap();
+            fill_normal(Level::Portable, &mut rng, 0.0, 1.0, &mut values).unwrap();
             values
         };
         let mut x = normal(rows * features);

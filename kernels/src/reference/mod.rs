@@ -6,12 +6,14 @@
 pub mod activation;
 pub mod batch_norm;
 pub mod center;
+pub mod clip;
 pub mod gemm;
 pub mod hinge;
 pub mod layer_norm;
 pub mod math;
 pub mod maxout;
 pub mod optimizer;
+pub mod random;
 pub mod reduce;
 pub mod softmax;
 pub mod strategies;

@@ -37,6 +37,7 @@ pub fn run<T: Element>(level: Level) -> bool {
         (c"batch_norm_evaluation is wrong", batch_norm_evaluation),
         (c"layer_norm is wrong", layer_norm),
         (c"center is wrong", center),
+        (c"clip is wrong", clip),
         (c"limit is wrong", limit),
         (c"optimizer is wrong", optimizer),
         (c"random is wrong", random),
@@ -317,6 +318,14 @@ fn center<T: Element>(operands: &mut Operands<'_, T>) -> bool {
         && is_all(y, 0)
 }
 
+fn clip<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [gradient, other, ..], .. } = operands;
+    kernels::clip_by_norm(*level, black_box(0.0), gradient).is_ok()
+        && kernels::clip_by_norm(*level, black_box(f64::INFINITY), other).is_ok()
+        && is_all(gradient, 0)
+        && is_all(other, 1)
+}
+
 fn optimizer<T: Element>(operands: &mut Operands<'_, T>) -> bool {
     let Operands { level, long: [weights, gradient, first, second], .. } = operands;
     let step = black_box(Step { optimizer: Optimizer::Sgd, learning_rate: 1.0, regularisation: 0.0, t: 1 });
@@ -324,11 +333,11 @@ fn optimizer<T: Element>(operands: &mut Operands<'_, T>) -> bool {
 }
 
 fn random<T: Element>(operands: &mut Operands<'_, T>) -> bool {
-    let Operands { long: [x, y, mask, ..], .. } = operands;
+    let Operands { level, long: [x, y, mask, ..], .. } = operands;
     let mut rng = Pcg64::new(black_box(1), 1);
     let (low, high) = black_box((0.0, 1.0));
     kernels::fill_uniform(&mut rng, low, high, x).is_ok()
-        && kernels::fill_normal(&mut rng, low, high, y).is_ok()
+        && kernels::fill_normal(*level, &mut rng, low, high, y).is_ok()
         && kernels::fill_dropout_mask(&mut rng, high, mask).is_ok()
         && is_all(mask, 1)
 }
