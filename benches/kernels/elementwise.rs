@@ -1,6 +1,6 @@
 //! Activations, their derivatives, softmax and the optimizers.
 
-use crate::{limit, values};
+use crate::{limit, polynomials, values};
 use core::hint::black_box;
 use core::mem::MaybeUninit;
 use rten_simd::{SimdOp, SimdUnaryOp};
@@ -19,25 +19,31 @@ pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
             .with("loop", looped(n, |x| if x > 0.0 { x } else { 0.01 * x }))
             .with("rten", rten(n, LeakyRelu { alpha: 0.01 })),
         activation(n, Activation::Elu { alpha: 1.0 })
-            .with("loop", looped(n, |x| if x > 0.0 { x } else { x.exp_m1() }))
+            .with("loop", looped(n, |x| if x > 0.0 { x } else { polynomials::exp(x) - 1.0 }))
             .with("rten", rten(n, Elu { alpha: 1.0 })),
         activation(n, Activation::Sigmoid)
-            .with("loop", looped(n, |x| 1.0 / (1.0 + (-x).exp())))
+            .with("loop", looped(n, polynomials::sigmoid))
             .with("rten", rten(n, Sigmoid {})),
-        activation(n, Activation::Tanh).with("loop", looped(n, f32::tanh)).with("rten", rten(n, Tanh {})),
-        activation(n, Activation::Gelu).with("rten", rten(n, Gelu {})),
+        activation(n, Activation::Tanh)
+            .with("loop", looped(n, polynomials::tanh))
+            .with("rten", rten(n, Tanh {})),
+        activation(n, Activation::Gelu)
+            .with("loop", looped(n, polynomials::gelu))
+            .with("rten", rten(n, Gelu {})),
         activation(n, Activation::GeluTanh),
         activation(n, Activation::Silu)
-            .with("loop", looped(n, |x| x / (1.0 + (-x).exp())))
+            .with("loop", looped(n, |x| x * polynomials::sigmoid(x)))
             .with("rten", rten(n, Silu {})),
         activation(n, Activation::Softplus).with("loop", looped(n, |x| x.exp().ln_1p())),
         function(n, Function::Exp)
-            .with("loop", looped(n, f32::exp))
+            .with("loop", looped(n, polynomials::exp))
             .with("rten", rten(n, Exp {}))
             .with("wide", wide(n, wide::f32x8::exp)),
         function(n, Function::Exp2).with("loop", looped(n, f32::exp2)),
         function(n, Function::ExpM1).with("loop", looped(n, f32::exp_m1)),
-        function(n, Function::Ln).with("loop", looped(n, |x| x.ln())).with("wide", wide(n, wide::f32x8::ln)),
+        function(n, Function::Ln)
+            .with("loop", looped(n, polynomials::ln))
+            .with("wide", wide(n, wide::f32x8::ln)),
         function(n, Function::Ln1p).with("loop", looped(n, |x| x.ln_1p())),
         function(n, Function::Erf).with("rten", rten(n, Erf {})),
         function(n, Function::Sqrt).with("loop", looped(n, |x| x.sqrt())),
@@ -220,7 +226,7 @@ fn softmax_rows(n: usize, classes: usize) -> Comparison {
             let largest = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let mut sum = 0.0;
             for (y, x) in y.iter_mut().zip(x) {
-                *y = (x - largest).exp();
+                *y = polynomials::exp(x - largest);
                 sum += *y;
             }
             for y in y {

@@ -1,18 +1,20 @@
 //! Every kernel but gemm beside a peer and the machine's limit, in `f32` at the best level of this CPU.
 //!
 //! `cargo bench -p slicewise-benches --bench kernels` prints, first, tables measured in turn (G elements/s, medians; pin it
-//! to a core with `taskset -c 1`), then criterion's own figures. "loop" is the formula as a plain loop, compiled for
+//! to a core with `taskset -c 1`), then criterion's own figures; `-- --table` only the tables, `-- --table --markdown` as a record of this
+//! machine (`benches/record`), `-- gelu` only kernels with that in their names. "loop" is the formula as a plain loop, compiled for
 //! the same CPU under `RUSTFLAGS="-C target-cpu=native"`; "limit" moves the bytes that the kernel has to move, each once.
 
 mod elementwise;
 mod normalisation;
+mod polynomials;
 mod statistics;
 
 use criterion::Criterion;
-use slicewise_benches::Comparison;
+use slicewise_benches::{Comparison, cpu, today};
 
-/// Elements that fit L1, L2 and L3.
-const SIZES: [usize; 3] = [1 << 10, 1 << 14, 1 << 20];
+/// Elements that fit L1, L2 and L3, and that fit none.
+const SIZES: [usize; 4] = [1 << 10, 1 << 14, 1 << 18, 1 << 24];
 
 /// The comparisons of a file here, on operands of `n` elements.
 type Room = fn(usize) -> Vec<Comparison>;
@@ -23,14 +25,38 @@ fn main() {
         ("normalisation", normalisation::comparisons),
         ("statistics", statistics::comparisons),
     ];
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let given = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let markdown = given("--markdown");
+    if markdown {
+        println!("# kernels on {}, {}\n", cpu(), today());
+        println!(
+            "`f32`, G elements/s, medians of rounds in turn; peers' formulas may be less accurate (`docs/accuracy.md`)."
+        );
+    }
     for (room, comparisons) in rooms {
-        println!("{room}, G elements/s");
+        if markdown {
+            println!(
+                "\n## {room}\n\n| kernel | elements | slicewise | peers | limit | share |\n|---|--:|--:|---|--:|--:|"
+            );
+        } else {
+            println!("{room}, G elements/s");
+        }
         for n in SIZES {
-            for mut comparison in comparisons(n) {
-                comparison.print();
+            let comparisons = comparisons(n).into_iter();
+            for mut comparison in
+                comparisons.filter(|c| wanted.is_empty() || wanted.iter().any(|w| c.name().contains(*w)))
+            {
+                comparison.print(markdown);
             }
         }
-        println!();
+        if !markdown {
+            println!();
+        }
+    }
+    if given("--table") {
+        return;
     }
     let mut criterion = Criterion::default().configure_from_args();
     for (room, comparisons) in rooms {

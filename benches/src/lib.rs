@@ -87,6 +87,12 @@ impl Comparison {
         Self { name: name.into(), elements, contestants: Vec::new() }
     }
 
+    /// The kernel's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// And this one.
     #[must_use]
     pub fn with(mut self, name: &'static str, call: impl FnMut() + 'static) -> Self {
@@ -94,19 +100,47 @@ impl Comparison {
         self
     }
 
-    /// Measures in turn and prints a line: G elements/s of each.
-    pub fn print(&mut self) {
+    /// Measures in turn and prints a line: G elements/s of each, and the share of the limit.
+    pub fn print(&mut self, markdown: bool) {
         let mut contestants: Vec<Contestant<'_>> = self
             .contestants
             .iter_mut()
             .map(|(name, call)| (*name, call.as_mut() as &mut dyn FnMut()))
             .collect();
         let seconds = in_turn(9, Duration::from_millis(4), &mut contestants);
+        let rates = seconds.iter().map(|seconds| self.elements as f64 / seconds / 1e9);
+        let rates: Vec<(&str, f64)> = self.contestants.iter().map(|(name, _)| *name).zip(rates).collect();
+        if markdown {
+            self.print_row(&rates);
+            return;
+        }
         print!("{:>36} {:>8}", self.name, self.elements);
-        for ((name, _), seconds) in self.contestants.iter().zip(seconds) {
-            print!("  {name} {:.2}", self.elements as f64 / seconds / 1e9);
+        for (name, rate) in rates {
+            print!("  {name} {rate:.2}");
         }
         println!();
+    }
+
+    /// A row of a Markdown table: ours, the peers', the limit and our share of it.
+    fn print_row(&self, rates: &[(&str, f64)]) {
+        let of = |wanted: &str| rates.iter().find(|(name, _)| *name == wanted).map(|(_, rate)| *rate);
+        let figure = |rate: Option<f64>| rate.map_or_else(|| "-".into(), |rate| format!("{rate:.2}"));
+        let peers: Vec<String> = rates
+            .iter()
+            .filter(|(name, _)| !["slicewise", "limit"].contains(name))
+            .map(|(name, rate)| format!("{name} {rate:.2}"))
+            .collect();
+        let (ours, limit) = (of("slicewise"), of("limit"));
+        let share = ours.zip(limit).map(|(ours, limit)| format!("{:.0}%", 100.0 * ours / limit));
+        println!(
+            "| {} | {} | {} | {} | {} | {} |",
+            self.name,
+            self.elements,
+            figure(ours),
+            peers.join(", "),
+            figure(limit),
+            share.unwrap_or_else(|| "-".into())
+        );
     }
 
     /// Criterion's figures.
