@@ -83,6 +83,12 @@ impl<T: Element> Aligned<T> {
         Self::from_fn(len, |i| T::from_f64((i * 7919 % 2003) as f64 / 250.0 - 4.0))
     }
 
+    /// `len` values below the least normal number of their type, of both signs.
+    pub(super) fn subnormals(len: usize) -> Self {
+        let least = if size_of::<T>() == 4 { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE };
+        Self::from_fn(len, |i| T::from_f64(((i * 7919 % 2003) as f64 / 1001.5 - 1.0) * least))
+    }
+
     pub(super) fn of(value: u8, len: usize) -> Self {
         Self::from_fn(len, |_| T::from(value))
     }

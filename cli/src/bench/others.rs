@@ -41,7 +41,7 @@ pub(super) fn cases<T: Element>() -> impl Iterator<Item = Case> {
 }
 
 #[rustfmt::skip]
-fn of_size<T: Element>(n: usize) -> [Case; 28] {
+fn of_size<T: Element>(n: usize) -> [Case; 31] {
     let rows = n / CHANNELS;
     let samples = n / CLASSES / 100 * 100;
     let flat = || n.to_string();
@@ -72,6 +72,9 @@ fn of_size<T: Element>(n: usize) -> [Case; 28] {
         case::<T>("momentum", flat(), n, traffic(3, 2, 3, 0), move || update::<T>(Optimizer::momentum(), n)),
         case::<T>("adam", flat(), n, traffic(4, 3, 4, 0), move || update::<T>(Optimizer::adam(), n)),
         case::<T>("clip-by-norm", flat(), n, traffic(2, 1, 1, 0), move || clip::<T>(n)),
+        case::<T>("sigmoid-of-subnormals", flat(), n, MAP, move || of_subnormals::<T>(Activation::Sigmoid, n)),
+        case::<T>("gelu-of-subnormals", flat(), n, MAP, move || of_subnormals::<T>(Activation::Gelu, n)),
+        case::<T>("momentum-of-subnormals", flat(), n, traffic(3, 2, 3, 0), move || update_subnormals::<T>(n)),
         case::<T>("sum", flat(), n, traffic(1, 0, 1, 1), move || fold::<T>(n, sum)),
         case::<T>("max", flat(), n, traffic(1, 0, 1, 0), move || fold::<T>(n, max)),
         case::<T>("dot", flat(), n, traffic(2, 0, 2, 2), move || product::<T>(n)),
@@ -105,6 +108,29 @@ fn forward<T: Element>(activation: Activation, n: usize) -> Call {
     repeated(move |level| {
         activate(level, activation, black_box(&x), &mut y)?;
         black_box(&mut y);
+        Ok(())
+    })
+}
+
+/// The slowest inputs a CPU knows.
+fn of_subnormals<T: Element>(activation: Activation, n: usize) -> Call {
+    let (x, mut y) = (Aligned::<T>::subnormals(n), Aligned::of(0, n));
+    repeated(move |level| {
+        activate(level, activation, black_box(&x), &mut y)?;
+        black_box(&mut y);
+        Ok(())
+    })
+}
+
+/// Weights, gradients and velocities that all are subnormal, and stay so.
+fn update_subnormals<T: Element>(n: usize) -> Call {
+    let step = Step { optimizer: Optimizer::momentum(), learning_rate: 1e-3, regularisation: 0.0, t: 1000 };
+    let gradient = Aligned::<T>::subnormals(n);
+    let (mut w, mut first, mut second) =
+        (Aligned::<T>::subnormals(n), Aligned::<T>::subnormals(n), Aligned::of(1, n));
+    repeated(move |level| {
+        black_box(optimizer_step(level, &step, &mut w, black_box(&gradient), &mut first, &mut second)?);
+        black_box(&mut w);
         Ok(())
     })
 }

@@ -257,5 +257,7 @@ macro_rules! dispatch {
 }
 pub(crate) use dispatch;
 
+#[cfg(all(test, target_arch = "x86_64"))]
+mod flush_tests;
 #[cfg(test)]
 mod tests;
