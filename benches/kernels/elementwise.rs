@@ -7,8 +7,9 @@ use rten_simd::{SimdOp, SimdUnaryOp};
 use rten_vecmath::{Elu, Erf, Exp, Gelu, LeakyRelu, Sigmoid, Silu, Softmax, Tanh};
 use slicewise::Level;
 use slicewise::kernels::{
-    Activation, Function, Optimizer, Step, Targets, activate, activation_backward, apply, cross_entropy,
-    hinge, maxout, maxout_backward, optimizer_step, softmax, squared_error,
+    Activation, Channels, Function, Optimizer, Step, Targets, activate, activation_backward, apply,
+    cross_entropy, hinge, maxout, maxout_backward, optimizer_step, prelu, prelu_backward, softmax,
+    squared_error,
 };
 use slicewise_benches::Comparison;
 
@@ -50,6 +51,8 @@ pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
         function(n, Function::Rsqrt).with("loop", looped(n, |x| 1.0 / x.sqrt())),
         backward(n, Activation::Relu, |y, dy| if y > 0.0 { dy } else { 0.0 }),
         backward(n, Activation::Tanh, |y, dy| (1.0 - y * y) * dy),
+        prelu_row(n),
+        prelu_backward_row(n),
         maxout_row(n),
         maxout_backward_row(n),
         optimizer(n, "sgd", Optimizer::Sgd, |w, g, _, _| *w -= 0.01 * g),
@@ -135,6 +138,51 @@ fn backward(n: usize, activation: Activation, slope: impl Fn(f32, f32) -> f32 + 
     let row = row.with("loop", move || {
         for ((dx, y), dy) in dx.iter_mut().zip(black_box(&y)).zip(&dy) {
             *dx = slope(*y, *dy);
+        }
+        black_box(&mut dx);
+    });
+    limit(row, n, 2, 1)
+}
+
+/// 256 channels, each with its slope.
+fn prelu_row(n: usize) -> Comparison {
+    const CHANNELS: usize = 256;
+    let (channels, level) = (Channels::last(n / CHANNELS, CHANNELS), Level::detect());
+    let (x, slopes, mut y) = (values(n), values(CHANNELS), vec![0.0; n]);
+    let row = Comparison::new("prelu", n)
+        .with("slicewise", move || prelu(level, channels, &x, &slopes, &mut y).expect("it fits"));
+    let (x, slopes, mut y) = (values(n), values(CHANNELS), vec![0.0f32; n]);
+    let row = row.with("loop", move || {
+        for (y, x) in y.chunks_exact_mut(CHANNELS).zip(black_box(&x).chunks_exact(CHANNELS)) {
+            for ((y, x), slope) in y.iter_mut().zip(x).zip(&slopes) {
+                *y = if *x > 0.0 { *x } else { slope * x };
+            }
+        }
+        black_box(&mut y);
+    });
+    limit(row, n, 1, 1)
+}
+
+/// 256 channels, each with its slope.
+fn prelu_backward_row(n: usize) -> Comparison {
+    const CHANNELS: usize = 256;
+    let (channels, level) = (Channels::last(n / CHANNELS, CHANNELS), Level::detect());
+    let (x, dy, slopes) = (values(n), values(n), values(CHANNELS));
+    let (mut dx, mut dslopes) = (vec![0.0; n], vec![0.0; CHANNELS]);
+    let row = Comparison::new("prelu backward", n).with("slicewise", move || {
+        prelu_backward(level, channels, &x, &slopes, &dy, &mut dx, &mut dslopes).expect("it fits");
+    });
+    let (x, dy, slopes) = (values(n), values(n), values(CHANNELS));
+    let (mut dx, mut dslopes) = (vec![0.0f32; n], vec![0.0f32; CHANNELS]);
+    let row = row.with("loop", move || {
+        dslopes.fill(0.0);
+        let rows = black_box(&x).chunks_exact(CHANNELS).zip(dy.chunks_exact(CHANNELS));
+        for ((x, dy), dx) in rows.zip(dx.chunks_exact_mut(CHANNELS)) {
+            let each = slopes.iter().zip(&mut dslopes);
+            for (((x, dy), dx), (slope, dslope)) in x.iter().zip(dy).zip(dx).zip(each) {
+                *dx = if *x > 0.0 { *dy } else { slope * dy };
+                *dslope += x.min(0.0) * dy;
+            }
         }
         black_box(&mut dx);
     });

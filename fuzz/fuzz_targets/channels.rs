@@ -1,4 +1,4 @@
-//! What goes by channels or by elements: batch norm, layer norm, centring, activations, on any shape. Levels that fuse agree bit
+//! What goes by channels or by elements: batch norm, layer norm, centring, activations with learned slopes or without, on any shape. Levels that fuse agree bit
 //! for bit; a slice that is too short is an error that leaves every output alone.
 #![no_main]
 
@@ -10,7 +10,7 @@ use slicewise_kernels::{
     Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Level, Running, RunningMut, Saved,
     SavedMut, ShapeError, activate, activation_backward_from_input, batch_norm_backward, batch_norm_evaluate,
     batch_norm_fold, batch_norm_forward, center_and_scale_in_place, layer_norm_backward, layer_norm_evaluate,
-    layer_norm_forward, mean_and_std, repeat_row, sum_rows,
+    layer_norm_forward, mean_and_std, prelu, prelu_backward, repeat_row, sum_rows,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -89,7 +89,9 @@ impl<T: Element> Operands<T> {
                 layer_norm_backward(level, channels.channels(), x, gamma, saved, dy, y, gradient)
             }
             11..=13 => activate(level, activation, x, y),
-            _ => activation_backward_from_input(level, activation, x, dy, y),
+            14..=16 => activation_backward_from_input(level, activation, x, dy, y),
+            17 => prelu(level, channels, x, gamma, y),
+            _ => prelu_backward(level, channels, x, gamma, dy, y, first),
         }
     }
 
@@ -100,7 +102,7 @@ impl<T: Element> Operands<T> {
 }
 
 fn kernels<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
-    let kernel = bytes.int_in_range(0..=16)?;
+    let kernel = bytes.int_in_range(0..=18)?;
     let (outer, count) = (length(bytes, 40)?, length(bytes, 80)?);
     // What works on rows and columns has no planes.
     let inner = if matches!(kernel, 3 | 6..=10) { 1 } else { length(bytes, 90)? };

@@ -54,6 +54,7 @@ mod maxout;
 mod moments;
 mod optimizer;
 mod parallel;
+mod prelu;
 mod random;
 mod reduce;
 #[cfg(any(test, feature = "reference"))]
@@ -99,6 +100,7 @@ pub use parallel::{
     batch_norm_backward_on, batch_norm_forward_on, gemm_on, gemm_on_scratch_len, gemm_with_epilogue_on,
     optimizer_step_on,
 };
+pub use prelu::{prelu, prelu_backward};
 pub use random::{fill_dropout_mask, fill_normal, fill_uniform};
 pub use reduce::{
     argmax, dot, histogram, l2_penalty, max, mean, min, norm, sum, sum_abs, sum_of_squares, variance,

@@ -6,7 +6,7 @@ use slicewise::kernels::{
     Affine, AffineGradient, Channels, Function, Running, RunningMut, Saved, SavedMut, Step, Targets,
     activate, activation_backward, apply, batch_norm_backward, batch_norm_evaluate, batch_norm_forward,
     clip_by_norm, cross_entropy, dot, hinge, layer_norm_backward, layer_norm_evaluate, layer_norm_forward,
-    max, optimizer_step, softmax, squared_error, sum,
+    max, optimizer_step, prelu, softmax, squared_error, sum,
 };
 use slicewise::{Activation, BatchNorm, Element, Level, Optimizer};
 
@@ -41,7 +41,7 @@ pub(super) fn cases<T: Element>() -> impl Iterator<Item = Case> {
 }
 
 #[rustfmt::skip]
-fn of_size<T: Element>(n: usize) -> [Case; 31] {
+fn of_size<T: Element>(n: usize) -> [Case; 32] {
     let rows = n / CHANNELS;
     let samples = n / CLASSES / 100 * 100;
     let flat = || n.to_string();
@@ -72,6 +72,7 @@ fn of_size<T: Element>(n: usize) -> [Case; 31] {
         case::<T>("momentum", flat(), n, traffic(3, 2, 3, 0), move || update::<T>(Optimizer::momentum(), n)),
         case::<T>("adam", flat(), n, traffic(4, 3, 4, 0), move || update::<T>(Optimizer::adam(), n)),
         case::<T>("clip-by-norm", flat(), n, traffic(2, 1, 1, 0), move || clip::<T>(n)),
+        case::<T>("prelu", format!("{rows}x{CHANNELS}"), n, MAP, move || learned::<T>(rows)),
         case::<T>("sigmoid-of-subnormals", flat(), n, MAP, move || of_subnormals::<T>(Activation::Sigmoid, n)),
         case::<T>("gelu-of-subnormals", flat(), n, MAP, move || of_subnormals::<T>(Activation::Gelu, n)),
         case::<T>("momentum-of-subnormals", flat(), n, traffic(3, 2, 3, 0), move || update_subnormals::<T>(n)),
@@ -107,6 +108,16 @@ fn forward<T: Element>(activation: Activation, n: usize) -> Call {
     let (x, mut y) = (Aligned::<T>::values(n), Aligned::of(0, n));
     repeated(move |level| {
         activate(level, activation, black_box(&x), &mut y)?;
+        black_box(&mut y);
+        Ok(())
+    })
+}
+
+fn learned<T: Element>(rows: usize) -> Call {
+    let (x, mut y) = (Aligned::<T>::values(rows * CHANNELS), Aligned::of(0, rows * CHANNELS));
+    let slopes = Aligned::<T>::values(CHANNELS);
+    repeated(move |level| {
+        prelu(level, Channels::last(rows, CHANNELS), black_box(&x), &slopes, &mut y)?;
         black_box(&mut y);
         Ok(())
     })

@@ -13,6 +13,7 @@ pub mod layer_norm;
 pub mod math;
 pub mod maxout;
 pub mod optimizer;
+pub mod prelu;
 pub mod random;
 pub mod reduce;
 pub mod softmax;

@@ -32,6 +32,7 @@ pub fn run<T: Element>(level: Level) -> bool {
         (c"activation is wrong", activation),
         (c"function is wrong", function),
         (c"maxout is wrong", maxout),
+        (c"prelu is wrong", prelu),
         (c"softmax is wrong", softmax),
         (c"batch_norm is wrong", batch_norm),
         (c"batch_norm_evaluation is wrong", batch_norm_evaluation),
@@ -199,6 +200,15 @@ fn maxout<T: Element>(operands: &mut Operands<'_, T>) -> bool {
     kernels::maxout(*level, pieces, units, x, y).is_ok()
         && kernels::maxout_backward(*level, pieces, units, x, y, dy, dx).is_ok()
         && is_all(y, 1)
+}
+
+fn prelu<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [x, y, dy, dx], short: [slopes, dslopes, ..], .. } = operands;
+    let channels = black_box(Channels::last(ROWS, COLS));
+    kernels::prelu(*level, channels, x, slopes, y).is_ok()
+        && kernels::prelu_backward(*level, channels, x, slopes, dy, dx, dslopes).is_ok()
+        && is_all(y, 1)
+        && is_all(dslopes, 0)
 }
 
 fn softmax<T: Element>(operands: &mut Operands<'_, T>) -> bool {

@@ -1,0 +1,182 @@
+//! The rectifier whose slope below 0 is learned.
+
+use crate::error::expect_len;
+use crate::moments::Narrow;
+use crate::simd::columns::{Columns, WIDTH, map_columns, sum_columns};
+use crate::simd::planes::{TILE, map_planes, sum_planes};
+use crate::simd::{Lanes, Simd, dispatch};
+use crate::{Channels, Element, Level, ShapeError};
+
+/// `y = x` above 0, else `slope[c] * x`: PReLU, with a slope for each channel that training learns (He et al., Delving Deep into
+/// Rectifiers, 2015, who start at 0.25).
+///
+/// `x`, `y`: as `channels` says; `slopes`: one a channel. One slope for everything is `Channels::first(1, 1, x.len())`. One product is rounded.
+/// NaN in, NaN out.
+///
+/// ```
+/// use slicewise_kernels::{Channels, Level, prelu};
+///
+/// let mut y = [0.0f32; 4];
+/// prelu(Level::detect(), Channels::last(2, 2), &[-2.0, -2.0, 3.0, 0.0], &[0.25, 0.5], &mut y)?;
+/// assert_eq!(y, [-0.5, -1.0, 3.0, 0.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// [`ShapeError`] unless every length fits `channels`.
+pub fn prelu<T: Element>(
+    level: Level,
+    channels: Channels,
+    x: &[T],
+    slopes: &[T],
+    y: &mut [T],
+) -> Result<(), ShapeError> {
+    expect_len("x", channels.len(), x.len())?;
+    expect_len("slopes", channels.channels(), slopes.len())?;
+    expect_len("y", x.len(), y.len())?;
+    dispatch!(level, simd => map_channels(simd, channels, [x], slopes, y, forward::<T, _>));
+    Ok(())
+}
+
+/// The gradients of a loss by `x` and the slopes, from its gradient `dy` by `y`: above 0 `dx = dy`, else `dx = slope[c] * dy`; and
+/// `dslope[c] = sum min(x, 0) * dy`.
+///
+/// `x`: [`prelu`]'s input; `x`, `dy`, `dx`: as `channels` says; `slopes`, `dslopes`: one a channel. At 0 the slope is that below. Sums are in an
+/// order that the shape fixes, off by at most `140 EPSILON / 2` of the sum of magnitudes, whatever its length. NaN in, NaN out.
+///
+/// ```
+/// use slicewise_kernels::{Channels, Level, prelu_backward};
+///
+/// let (x, dy, mut dx, mut dslopes) = ([-2.0f64, 1.0], [1.0, 1.0], [0.0; 2], [0.0]);
+/// prelu_backward(Level::detect(), Channels::last(2, 1), &x, &[0.25], &dy, &mut dx, &mut dslopes)?;
+/// assert_eq!((dx, dslopes), ([0.25, 1.0], [-2.0]));
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// [`ShapeError`] unless every length fits `channels`.
+pub fn prelu_backward<T: Element>(
+    level: Level,
+    channels: Channels,
+    x: &[T],
+    slopes: &[T],
+    dy: &[T],
+    dx: &mut [T],
+    dslopes: &mut [T],
+) -> Result<(), ShapeError> {
+    expect_len("x", channels.len(), x.len())?;
+    expect_len("slopes", channels.channels(), slopes.len())?;
+    expect_len("dy", x.len(), dy.len())?;
+    expect_len("dx", x.len(), dx.len())?;
+    expect_len("dslopes", slopes.len(), dslopes.len())?;
+    dispatch!(level, simd => {
+        sum_channels(simd, channels, [x, dy], dslopes);
+        map_channels(simd, channels, [x, dy], slopes, dx, backward::<T, _>);
+    });
+    Ok(())
+}
+
+#[inline(always)]
+fn forward<T: Element, S: Simd>(zero: T::Lanes<S>, slope: T::Lanes<S>, [x]: [T::Lanes<S>; 1]) -> T::Lanes<S> {
+    T::Lanes::<S>::select(zero.lt(x), x, slope * x)
+}
+
+#[inline(always)]
+fn backward<T: Element, S: Simd>(
+    zero: T::Lanes<S>,
+    slope: T::Lanes<S>,
+    [x, dy]: [T::Lanes<S>; 2],
+) -> T::Lanes<S> {
+    // A NaN is its own slope.
+    let low = T::Lanes::<S>::select(x.le(zero), slope, x);
+    T::Lanes::<S>::select(zero.lt(x), dy, low * dy)
+}
+
+/// `y = f(0, slope, x)`, each channel with its slope.
+#[inline(always)]
+fn map_channels<T: Element, S: Simd, const N: usize>(
+    simd: S,
+    channels: Channels,
+    x: [&[T]; N],
+    slopes: &[T],
+    y: &mut [T],
+    f: impl Fn(T::Lanes<S>, T::Lanes<S>, [T::Lanes<S>; N]) -> T::Lanes<S>,
+) {
+    let zero = T::Lanes::<S>::splat(simd, T::default());
+    if channels.inner() > 1 {
+        for (i, slopes) in slopes.chunks(TILE).enumerate() {
+            map_planes(
+                simd,
+                channels,
+                i * TILE,
+                x,
+                y,
+                [slopes],
+                #[inline(always)]
+                |[slope], x, _| f(zero, slope, x),
+            );
+        }
+        return;
+    }
+    let mut buffer = [T::default(); WIDTH];
+    let (mut columns, mut slopes) = (Columns::all(channels.channels()), slopes);
+    if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
+        narrow.spread(slopes, &mut buffer);
+        (columns, slopes) = (narrow.columns, &buffer);
+    }
+    map_columns(
+        simd,
+        columns,
+        x,
+        y,
+        [slopes],
+        #[inline(always)]
+        |[slope], x, _| f(zero, slope, x),
+    );
+}
+
+/// `min(x, 0)` and `dy`. What is above 0 meets no gradient, which may be infinite. `zero` stands where a guess of the mean may.
+#[inline(always)]
+fn terms<T: Element, S: Simd>([x, dy]: [T::Lanes<S>; 2], zero: T::Lanes<S>) -> [T::Lanes<S>; 2] {
+    [zero.min(x), T::Lanes::<S>::select(x.lt(zero), dy, zero)]
+}
+
+/// `dslopes[c] = sum min(x, 0) * dy`
+#[inline(always)]
+fn sum_channels<T: Element, S: Simd>(simd: S, channels: Channels, x: [&[T]; 2], dslopes: &mut [T]) {
+    // The sums of x are of no use here.
+    let (zeros, mut sums) = ([T::default(); WIDTH], [T::default(); WIDTH]);
+    if channels.inner() > 1 {
+        for (i, dslopes) in dslopes.chunks_mut(TILE).enumerate() {
+            sum_planes(
+                simd,
+                channels,
+                i * TILE,
+                x,
+                zeros.get(..dslopes.len()).unwrap_or(&[]),
+                [&mut sums, dslopes],
+                terms::<T, S>,
+            );
+        }
+        return;
+    }
+    if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
+        let mut products = [T::default(); WIDTH];
+        let products = products.get_mut(..narrow.columns.width).unwrap_or_default();
+        sum_columns(simd, narrow.columns, x, &zeros, [&mut sums, &mut *products], terms::<T, S>);
+        narrow.join(simd, products);
+        for (to, from) in dslopes.iter_mut().zip(products) {
+            *to = *from;
+        }
+        return;
+    }
+    let all = Columns::all(channels.channels());
+    for (i, dslopes) in dslopes.chunks_mut(WIDTH).enumerate() {
+        let len = dslopes.len();
+        let (zeros, sums) = (zeros.get(..len).unwrap_or(&[]), sums.get_mut(..len).unwrap_or_default());
+        sum_columns(simd, all.part(i * WIDTH, WIDTH), x, zeros, [sums, dslopes], terms::<T, S>);
+    }
+}
+
+#[cfg(test)]
+mod tests;
