@@ -104,6 +104,7 @@ fn suited(following: &[Layer]) -> Init {
                 | Activation::LeakyRelu { .. }
                 | Activation::Elu { .. }
                 | Activation::Gelu
+                | Activation::GeluFast
                 | Activation::GeluTanh
                 | Activation::Silu
                 | Activation::HardSwish,

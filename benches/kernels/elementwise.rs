@@ -25,7 +25,10 @@ pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
             .with("loop", looped(n, |x| 1.0 / (1.0 + (-x).exp())))
             .with("rten", rten(n, Sigmoid {})),
         activation(n, Activation::Tanh).with("loop", looped(n, f32::tanh)).with("rten", rten(n, Tanh {})),
+        activation(n, Activation::SigmoidFast).with("rten", rten(n, Sigmoid {})),
+        activation(n, Activation::TanhFast).with("rten", rten(n, Tanh {})),
         activation(n, Activation::Gelu).with("rten", rten(n, Gelu {})),
+        activation(n, Activation::GeluFast).with("rten", rten(n, Gelu {})),
         activation(n, Activation::GeluTanh),
         activation(n, Activation::Silu)
             .with("loop", looped(n, |x| x / (1.0 + (-x).exp())))
