@@ -106,6 +106,7 @@ fn suited(following: &[Layer]) -> Init {
                 | Activation::LeakyRelu { .. }
                 | Activation::Elu { .. }
                 | Activation::Gelu
+                | Activation::GeluFast
                 | Activation::GeluTanh
                 | Activation::Silu
                 | Activation::HardSwish,

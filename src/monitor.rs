@@ -95,8 +95,8 @@ fn column<T>(outputs: &[T], units: usize, unit: usize) -> impl Iterator<Item = &
 /// Whether the derivative at an output is below its share. NaN is not.
 pub(crate) fn is_saturated(activation: Activation, y: f64) -> bool {
     match activation {
-        Activation::Tanh => 1.0 - y * y < SATURATED_BELOW,
-        Activation::Sigmoid => 4.0 * y * (1.0 - y) < SATURATED_BELOW,
+        Activation::Tanh | Activation::TanhFast => 1.0 - y * y < SATURATED_BELOW,
+        Activation::Sigmoid | Activation::SigmoidFast => 4.0 * y * (1.0 - y) < SATURATED_BELOW,
         Activation::Elu { alpha } => y + alpha < SATURATED_BELOW * alpha,
         Activation::Selu => {
             is_saturated(Activation::Elu { alpha: Activation::SELU_ALPHA }, y / Activation::SELU_SCALE)

@@ -31,6 +31,15 @@ pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
         activation(n, Activation::Gelu)
             .with("loop", looped(n, polynomials::gelu))
             .with("rten", rten(n, Gelu {})),
+        activation(n, Activation::SigmoidFast)
+            .with("loop", looped(n, polynomials::sigmoid))
+            .with("rten", rten(n, Sigmoid {})),
+        activation(n, Activation::TanhFast)
+            .with("loop", looped(n, polynomials::tanh))
+            .with("rten", rten(n, Tanh {})),
+        activation(n, Activation::GeluFast)
+            .with("loop", looped(n, polynomials::gelu))
+            .with("rten", rten(n, Gelu {})),
         activation(n, Activation::GeluTanh),
         activation(n, Activation::Silu)
             .with("loop", looped(n, |x| x * polynomials::sigmoid(x)))

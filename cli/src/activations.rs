@@ -51,8 +51,8 @@ pub(crate) fn measure(net: &Network<'_, f32, impl Parallel>, rows: usize) -> Out
 /// The function's own bounds, so that epochs can be compared; what came where it has none.
 fn range(net: &Network<'_, f32, impl Parallel>, activation: Activation, outputs: &[f32]) -> (f64, f64) {
     match activation {
-        Activation::Tanh | Activation::HardTanh => (-1.0, 1.0),
-        Activation::Sigmoid | Activation::HardSigmoid => (0.0, 1.0),
+        Activation::Tanh | Activation::TanhFast | Activation::HardTanh => (-1.0, 1.0),
+        Activation::Sigmoid | Activation::SigmoidFast | Activation::HardSigmoid => (0.0, 1.0),
         _ => (min(net.level(), outputs).into(), max(net.level(), outputs).into()),
     }
 }

@@ -61,9 +61,9 @@ def forward(path, x):
                 x = np.where(x > 0, x, layer["slope"] * x)
             case "elu":
                 x = elu(x, layer["alpha"])
-            case "sigmoid":
+            case "sigmoid" | "sigmoid-fast":
                 x = 1 / (1 + np.exp(-x))
-            case "tanh":
+            case "tanh" | "tanh-fast":
                 x = np.tanh(x)
             case "maxout":
                 x = x.reshape(len(x), layer["pieces"], -1).max(axis=1)

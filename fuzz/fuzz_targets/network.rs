@@ -26,12 +26,14 @@ fn layer(bytes: &mut Unstructured<'_>, width: usize) -> Result<Layer> {
         3 => Layer::batch_norm(width),
         4 => Layer::maxout(bytes.int_in_range(0..=3)?),
         5 => Layer::dropout(f64::from(bytes.int_in_range(0..=10u8)?) / 10.0),
-        _ => Layer::Activation(match bytes.choose_index(6)? {
+        _ => Layer::Activation(match bytes.choose_index(8)? {
             0 => Activation::Identity,
             1 => Activation::Relu,
             2 => Activation::LeakyRelu { slope: 0.1 },
             3 => Activation::Elu { alpha: 1.0 },
             4 => Activation::Sigmoid,
+            5 => Activation::SigmoidFast,
+            6 => Activation::TanhFast,
             _ => Activation::Tanh,
         }),
     })

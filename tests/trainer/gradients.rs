@@ -67,7 +67,7 @@ fn smooth_activations() {
 
 #[test]
 fn activations_whose_output_does_not_tell_the_derivative() {
-    for smooth in [Activation::Gelu, Activation::GeluTanh, Activation::Silu] {
+    for smooth in [Activation::Gelu, Activation::GeluFast, Activation::GeluTanh, Activation::Silu] {
         let smooth = Layer::Activation(smooth);
         assert_right(&[Layer::dense(5, 8), smooth, Layer::dense(8, 3)], true);
         assert_right(&[Layer::dense(5, 8), Layer::batch_norm(8), smooth, Layer::dense(8, 3)], true);
@@ -93,6 +93,8 @@ fn activations_whose_output_does_not_tell_the_derivative() {
 fn further_activations() {
     for (activation, smooth) in [
         (Activation::Softplus, true),
+        (Activation::SigmoidFast, true),
+        (Activation::TanhFast, true),
         (Activation::Selu, false),
         (Activation::HardTanh, false),
         (Activation::HardSigmoid, false),

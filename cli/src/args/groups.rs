@@ -54,7 +54,7 @@ pub(crate) struct WidthArgs {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct UnitArgs {
-    /// Nonlinearity: relu, leaky-relu, elu, selu, gelu, gelu-tanh, silu, sigmoid, tanh, softplus, hard-sigmoid, hard-tanh, hard-swish, identity or maxout [default: relu]
+    /// Nonlinearity: relu, leaky-relu, elu, selu, gelu, gelu-fast, gelu-tanh, silu, sigmoid, sigmoid-fast, tanh, tanh-fast, softplus, hard-sigmoid, hard-tanh, hard-swish, identity or maxout [default: relu]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "NAME")]
     pub(crate) activation: Option<Activation>,
     /// Normalisation before each nonlinearity [default: batch]

@@ -41,7 +41,7 @@ pub(super) fn cases<T: Element>() -> impl Iterator<Item = Case> {
 }
 
 #[rustfmt::skip]
-fn of_size<T: Element>(n: usize) -> [Case; 32] {
+fn of_size<T: Element>(n: usize) -> [Case; 35] {
     let rows = n / CHANNELS;
     let samples = n / CLASSES / 100 * 100;
     let flat = || n.to_string();
@@ -52,7 +52,10 @@ fn of_size<T: Element>(n: usize) -> [Case; 32] {
         case::<T>("elu", flat(), n, MAP, move || forward::<T>(Activation::Elu { alpha: 1.0 }, n)),
         case::<T>("sigmoid", flat(), n, MAP, move || forward::<T>(Activation::Sigmoid, n)),
         case::<T>("tanh", flat(), n, MAP, move || forward::<T>(Activation::Tanh, n)),
+        case::<T>("sigmoid-fast", flat(), n, MAP, move || forward::<T>(Activation::SigmoidFast, n)),
+        case::<T>("tanh-fast", flat(), n, MAP, move || forward::<T>(Activation::TanhFast, n)),
         case::<T>("gelu", flat(), n, MAP, move || forward::<T>(Activation::Gelu, n)),
+        case::<T>("gelu-fast", flat(), n, MAP, move || forward::<T>(Activation::GeluFast, n)),
         case::<T>("silu", flat(), n, MAP, move || forward::<T>(Activation::Silu, n)),
         case::<T>("exp", flat(), n, MAP, move || applied::<T>(Function::Exp, n)),
         case::<T>("ln", flat(), n, MAP, move || applied::<T>(Function::Ln, n)),

@@ -117,8 +117,8 @@ impl Case {
     /// at the ends, so that values that explode pile up there.
     fn range(&self) -> (f64, f64) {
         match self.function() {
-            Activation::Tanh | Activation::HardTanh => (-1.0, 1.0),
-            Activation::Sigmoid | Activation::HardSigmoid => (0.0, 1.0),
+            Activation::Tanh | Activation::TanhFast | Activation::HardTanh => (-1.0, 1.0),
+            Activation::Sigmoid | Activation::SigmoidFast | Activation::HardSigmoid => (0.0, 1.0),
             Activation::Relu => (0.0, 3.0),
             Activation::Elu { alpha } => (-alpha, 3.0),
             _ => (-3.0, 3.0),

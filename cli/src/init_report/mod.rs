@@ -39,7 +39,7 @@ pub(crate) struct InitReportArgs {
     #[arg(long, value_name = "UNITS", default_value_t = 500, help_heading = "Network",
           value_parser = clap::value_parser!(u32).range(1..=65_536))]
     width: u32,
-    /// Nonlinearity: relu, leaky-relu, elu, selu, gelu, gelu-tanh, silu, sigmoid, tanh, softplus, hard-sigmoid, hard-tanh, hard-swish, identity or maxout
+    /// Nonlinearity: relu, leaky-relu, elu, selu, gelu, gelu-fast, gelu-tanh, silu, sigmoid, sigmoid-fast, tanh, tanh-fast, softplus, hard-sigmoid, hard-tanh, hard-swish, identity or maxout
     #[arg(
         long,
         value_enum,

@@ -104,6 +104,8 @@ fn share_name(activation: Activation) -> &'static str {
     match activation {
         Activation::Tanh
         | Activation::Sigmoid
+        | Activation::TanhFast
+        | Activation::SigmoidFast
         | Activation::Elu
         | Activation::Selu
         | Activation::HardTanh

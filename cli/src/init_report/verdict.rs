@@ -163,7 +163,7 @@ fn per_layer(layers: &[InitLayer]) -> String {
 fn mend(case: &Case, health: Health) -> String {
     let suited = Init::Auto.before(case.layers.get(1..).unwrap_or_default());
     let suited_name = if suited == Init::He { "he" } else { "xavier" };
-    let flat = matches!(case.activation, Activation::Sigmoid);
+    let flat = matches!(case.activation, Activation::Sigmoid | Activation::SigmoidFast);
     if case.norm == Norm::Batch && case.init != Init::Zeros {
         return match health {
             Health::Exploding => "batch norm lets gradients grow with depth: use fewer layers".into(),
@@ -173,7 +173,9 @@ fn mend(case: &Case, health: Health) -> String {
     }
     if case.init == suited || flat && case.init != Init::Zeros {
         return match case.activation {
-            Activation::Sigmoid => "choose --activation relu or tanh, or --norm batch".into(),
+            Activation::Sigmoid | Activation::SigmoidFast => {
+                "choose --activation relu or tanh, or --norm batch".into()
+            }
             _ => "choose --norm batch, or fewer layers".into(),
         };
     }

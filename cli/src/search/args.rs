@@ -68,7 +68,7 @@ pub(crate) struct SearchArgs {
     #[arg(long = "with", value_name = "FILE", requires = "shard", help_heading = "Search")]
     pub(crate) others: Vec<PathBuf>,
 
-    /// Nonlinearity: relu, leaky-relu, elu, selu, gelu, gelu-tanh, silu, sigmoid, tanh, softplus, hard-sigmoid, hard-tanh, hard-swish, identity or maxout [default: relu]
+    /// Nonlinearity: relu, leaky-relu, elu, selu, gelu, gelu-fast, gelu-tanh, silu, sigmoid, sigmoid-fast, tanh, tanh-fast, softplus, hard-sigmoid, hard-tanh, hard-swish, identity or maxout [default: relu]
     #[arg(long, value_enum, hide_possible_values = true, value_name = "NAME", help_heading = "Network")]
     pub(crate) activation: Option<Activation>,
     /// Normalisation before each nonlinearity [default: batch]

@@ -3,7 +3,7 @@
 use super::Activation;
 use crate::error::expect_len;
 use crate::math::Smooth;
-use crate::simd::apply::map;
+use crate::simd::apply::{map, map_chains};
 use crate::simd::{Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
 
@@ -64,15 +64,16 @@ fn backward<T: Element>(level: Level, activation: Activation, y: &[T], dy: Optio
 }
 
 /// `$body` with `$constant`, the variant of `$activation`, known to the compiler: one loop for each activation, no
-/// choice inside it.
+/// choice inside it. The fast ones go the way of the accurate ones.
 macro_rules! specialize {
     ($activation:expr, $constant:ident => $body:expr) => {
         specialize!(@ $activation, $constant, $body,
-            Identity Relu Selu Sigmoid Tanh Softplus Gelu GeluTanh Silu HardSigmoid HardTanh HardSwish)
+            Identity, Relu, Selu, Sigmoid | SigmoidFast, Tanh | TanhFast, Softplus, Gelu | GeluFast, GeluTanh, Silu,
+            HardSigmoid, HardTanh, HardSwish)
     };
-    (@ $activation:expr, $constant:ident, $body:expr, $($plain:ident)*) => {
+    (@ $activation:expr, $constant:ident, $body:expr, $($plain:ident $(| $fast:ident)?),*) => {
         match $activation {
-            $(Activation::$plain => {
+            $(Activation::$plain $(| Activation::$fast)? => {
                 let $constant = Activation::$plain;
                 $body
             })*
@@ -114,6 +115,9 @@ impl Activation {
             }
             Self::Sigmoid => T::smooth(simd, Smooth::Sigmoid, x),
             Self::Tanh => T::smooth(simd, Smooth::Tanh, x),
+            Self::SigmoidFast => T::smooth(simd, Smooth::SigmoidFast, x),
+            Self::TanhFast => T::smooth(simd, Smooth::TanhFast, x),
+            Self::GeluFast => T::smooth(simd, Smooth::GeluFast, x),
             Self::Softplus => T::smooth(simd, Smooth::Softplus, x),
             Self::Gelu => T::smooth(simd, Smooth::Gelu, x),
             Self::GeluTanh => T::smooth(simd, Smooth::GeluTanh, x),
@@ -143,8 +147,8 @@ impl Activation {
                 let [scale, limit] = self.elu::<T, S>(simd);
                 T::Lanes::<S>::select(zero.lt(y), scale, y + limit)
             }
-            Self::Sigmoid => y * (one - y),
-            Self::Tanh => y.neg_mul_add(y, one),
+            Self::Sigmoid | Self::SigmoidFast => y * (one - y),
+            Self::Tanh | Self::TanhFast => y.neg_mul_add(y, one),
             // 1 - e^-y
             Self::Softplus => -T::smooth(simd, Smooth::ExpM1Negative, zero.min(-y)),
             Self::HardSigmoid => {
@@ -153,7 +157,7 @@ impl Activation {
             }
             Self::HardTanh => T::Lanes::<S>::select((-one).lt(y) & y.lt(one), one, flat(zero, y)),
             // The output does not tell it: the interface refuses these.
-            Self::Gelu | Self::GeluTanh | Self::Silu | Self::HardSwish => y,
+            Self::Gelu | Self::GeluFast | Self::GeluTanh | Self::Silu | Self::HardSwish => y,
         }
     }
 
@@ -173,7 +177,7 @@ impl Activation {
                 T::Lanes::<S>::select(zero.lt(x), scale, low)
             }
             Self::Softplus => T::smooth(simd, Smooth::Sigmoid, x),
-            Self::Gelu => T::smooth(simd, Smooth::GeluDerivative, x),
+            Self::Gelu | Self::GeluFast => T::smooth(simd, Smooth::GeluDerivative, x),
             Self::GeluTanh => T::smooth(simd, Smooth::GeluTanhDerivative, x),
             Self::Silu => T::smooth(simd, Smooth::SiluDerivative, x),
             Self::HardSigmoid => {
@@ -189,12 +193,12 @@ impl Activation {
                 T::Lanes::<S>::select((-three).lt(x) & x.lt(three), inside, outside)
             }
             // f(-|x|) f(|x|), where the first factor keeps its digits in both tails.
-            Self::Sigmoid => {
+            Self::Sigmoid | Self::SigmoidFast => {
                 let y = T::smooth(simd, Smooth::Sigmoid, x.min(-x));
                 y * (one - y)
             }
             // 1 - tanh^2 = 4 s (1 - s), with s the logistic function of -2 |x|.
-            Self::Tanh => {
+            Self::Tanh | Self::TanhFast => {
                 let y = T::smooth(simd, Smooth::Sigmoid, x.min(-x) + x.min(-x));
                 let derivative = y * (one - y);
                 (derivative + derivative) + (derivative + derivative)
@@ -225,7 +229,7 @@ impl Activation {
         match self {
             Self::LeakyRelu { slope } => slope >= 0.0 || slope.is_nan(),
             Self::Elu { alpha } => alpha >= 0.0 || alpha.is_nan(),
-            Self::Gelu | Self::GeluTanh | Self::Silu | Self::HardSwish => false,
+            Self::Gelu | Self::GeluFast | Self::GeluTanh | Self::Silu | Self::HardSwish => false,
             _ => true,
         }
     }
@@ -249,13 +253,37 @@ fn activate_kernel<T: Element, S: Simd, const IN: usize>(
     x: [&[T]; IN],
     y: &mut [T],
 ) {
-    specialize!(activation, activation => map(
-        simd,
-        x,
-        [y],
-        #[inline(always)]
-        |x, [y]| [activation.value::<T, S>(simd, x.first().copied().unwrap_or(y))],
-    ));
+    match activation {
+        // Those of f64 are the accurate ones.
+        Activation::SigmoidFast if T::LANES == 16 => map_chains(
+            simd,
+            x,
+            y,
+            #[inline(always)]
+            |x| Activation::SigmoidFast.value::<T, S>(simd, x),
+        ),
+        Activation::TanhFast if T::LANES == 16 => map_chains(
+            simd,
+            x,
+            y,
+            #[inline(always)]
+            |x| Activation::TanhFast.value::<T, S>(simd, x),
+        ),
+        Activation::GeluFast if T::LANES == 16 => map(
+            simd,
+            x,
+            [y],
+            #[inline(always)]
+            |x, [y]| [Activation::GeluFast.value::<T, S>(simd, x.first().copied().unwrap_or(y))],
+        ),
+        _ => specialize!(activation, activation => map(
+            simd,
+            x,
+            [y],
+            #[inline(always)]
+            |x, [y]| [activation.value::<T, S>(simd, x.first().copied().unwrap_or(y))],
+        )),
+    }
 }
 
 /// From `[y, dy]`, or from `[y]` where `dx` holds `dy`.

@@ -7,6 +7,7 @@
 
 mod erf;
 mod exp;
+mod fast;
 mod gelu;
 mod log;
 mod root;
@@ -35,6 +36,12 @@ pub enum Smooth {
     Tanh,
     /// `1 / (1 + e^-x)`
     Sigmoid,
+    /// `tanh(x)`, within 5 ULP.
+    TanhFast,
+    /// `1 / (1 + e^-x)`, within 5 ULP.
+    SigmoidFast,
+    /// `x Phi(x)`, within some 5 ULP.
+    GeluFast,
     /// `erf(x)`
     Erf,
     /// `1 / sqrt(x)`
@@ -57,7 +64,7 @@ pub enum Smooth {
 
 /// The functions of `f32` lanes.
 pub(crate) mod single {
-    use super::{Smooth, erf, exp, gelu, log, root, sigmoid, tanh};
+    use super::{Smooth, erf, exp, fast, gelu, log, root, sigmoid, tanh};
     use crate::simd::Lanes;
 
     /// `f(x)`
@@ -73,6 +80,9 @@ pub(crate) mod single {
             Smooth::Ln1p => log::ln_1p(simd, x),
             Smooth::Tanh => tanh::tanh(simd, x),
             Smooth::Sigmoid => sigmoid::sigmoid(simd, x),
+            Smooth::TanhFast => fast::tanh(simd, x),
+            Smooth::SigmoidFast => fast::sigmoid(simd, x),
+            Smooth::GeluFast => fast::gelu(simd, x),
             Smooth::Erf => erf::erf(simd, x),
             Smooth::Rsqrt => root::rsqrt(simd, x),
             Smooth::Gelu => gelu::gelu(simd, x),
@@ -101,11 +111,11 @@ pub(crate) mod double {
             Smooth::ExpM1 | Smooth::ExpM1Negative => x.map_lanes(simd, scalar::exp_m1),
             Smooth::Ln => x.map_lanes(simd, scalar::ln),
             Smooth::Ln1p => x.map_lanes(simd, scalar::ln_1p),
-            Smooth::Tanh => x.map_lanes(simd, scalar::tanh),
-            Smooth::Sigmoid => x.map_lanes(simd, scalar::sigmoid),
+            Smooth::Tanh | Smooth::TanhFast => x.map_lanes(simd, scalar::tanh),
+            Smooth::Sigmoid | Smooth::SigmoidFast => x.map_lanes(simd, scalar::sigmoid),
             Smooth::Erf => x.map_lanes(simd, scalar::erf),
             Smooth::Rsqrt => L::splat(simd, 1.0) / x.sqrt(),
-            Smooth::Gelu => x.map_lanes(simd, scalar::gelu),
+            Smooth::Gelu | Smooth::GeluFast => x.map_lanes(simd, scalar::gelu),
             Smooth::GeluDerivative => x.map_lanes(simd, scalar::gelu_derivative),
             Smooth::GeluTanh => x.map_lanes(simd, scalar::gelu_tanh),
             Smooth::GeluTanhDerivative => x.map_lanes(simd, scalar::gelu_tanh_derivative),

@@ -7,7 +7,7 @@ const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
 const SELU_ALPHA: f64 = 1.673_263_242_354_377_3;
 
 /// Every activation, those with a parameter with several: what tests of activations go through.
-pub const ALL: [Activation; 16] = [
+pub const ALL: [Activation; 19] = [
     Activation::Identity,
     Activation::Relu,
     Activation::LeakyRelu { slope: 0.125 },
@@ -17,6 +17,9 @@ pub const ALL: [Activation; 16] = [
     Activation::Selu,
     Activation::Sigmoid,
     Activation::Tanh,
+    Activation::SigmoidFast,
+    Activation::TanhFast,
+    Activation::GeluFast,
     Activation::Softplus,
     Activation::Gelu,
     Activation::GeluTanh,
@@ -52,11 +55,11 @@ pub fn value(activation: Activation, x: f64) -> f64 {
                 alpha * libm::expm1(x)
             }
         }
-        Activation::Sigmoid => sigmoid(x),
-        Activation::Tanh => libm::tanh(x),
+        Activation::Sigmoid | Activation::SigmoidFast => sigmoid(x),
+        Activation::Tanh | Activation::TanhFast => libm::tanh(x),
         Activation::Selu => SELU_SCALE * value(Activation::Elu { alpha: SELU_ALPHA }, x),
         Activation::Softplus => math::softplus(x),
-        Activation::Gelu => math::gelu(x),
+        Activation::Gelu | Activation::GeluFast => math::gelu(x),
         Activation::GeluTanh => math::gelu_tanh(x),
         Activation::Silu => math::silu(x),
         _ if x.is_nan() => x,
@@ -93,11 +96,11 @@ pub fn derivative(activation: Activation, x: f64) -> f64 {
                 alpha * libm::exp(x)
             }
         }
-        Activation::Sigmoid => sigmoid(x) * sigmoid(-x),
-        Activation::Tanh => 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x),
+        Activation::Sigmoid | Activation::SigmoidFast => sigmoid(x) * sigmoid(-x),
+        Activation::Tanh | Activation::TanhFast => 4.0 * sigmoid(2.0 * x) * sigmoid(-2.0 * x),
         Activation::Selu => SELU_SCALE * derivative(Activation::Elu { alpha: SELU_ALPHA }, x),
         Activation::Softplus => sigmoid(x),
-        Activation::Gelu => math::gelu_derivative(x),
+        Activation::Gelu | Activation::GeluFast => math::gelu_derivative(x),
         Activation::GeluTanh => math::gelu_tanh_derivative(x),
         Activation::Silu => math::silu_derivative(x),
         Activation::HardSigmoid => f64::from(u8::from(x.abs() < 3.0)) / 6.0,
@@ -127,8 +130,8 @@ pub fn derivative_from_output(activation: Activation, y: f64) -> f64 {
                 y + alpha
             }
         }
-        Activation::Sigmoid => y * (1.0 - y),
-        Activation::Tanh => (1.0 - y) * (1.0 + y),
+        Activation::Sigmoid | Activation::SigmoidFast => y * (1.0 - y),
+        Activation::Tanh | Activation::TanhFast => (1.0 - y) * (1.0 + y),
         Activation::Selu => {
             if y > 0.0 {
                 SELU_SCALE
@@ -140,7 +143,11 @@ pub fn derivative_from_output(activation: Activation, y: f64) -> f64 {
         _ if y.is_nan() => y,
         Activation::HardSigmoid => f64::from(u8::from(y > 0.0 && y < 1.0)) / 6.0,
         Activation::HardTanh => derivative(activation, y),
-        Activation::Gelu | Activation::GeluTanh | Activation::Silu | Activation::HardSwish => {
+        Activation::Gelu
+        | Activation::GeluFast
+        | Activation::GeluTanh
+        | Activation::Silu
+        | Activation::HardSwish => {
             panic!("the output of {activation:?} does not tell the derivative")
         }
     }

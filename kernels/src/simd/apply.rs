@@ -36,6 +36,48 @@ pub(crate) fn map<T: Element, S: Simd, const IN: usize, const OUT: usize>(
     );
 }
 
+/// `y[..] = f(x[..])`, or of `y` where there is no `x`, for an `f` of few instructions that wait for each other: where a block is one register,
+/// four blocks side by side keep the arithmetic units busy.
+#[inline(always)]
+#[expect(clippy::redundant_closure, reason = "a call through a reference is not always inlined")]
+pub(crate) fn map_chains<T: Element, S: Simd, const IN: usize>(
+    simd: S,
+    x: [&[T]; IN],
+    y: &mut [T],
+    f: impl Fn(T::Lanes<S>) -> T::Lanes<S>,
+) {
+    let fours = if S::BLOCK_IS_REGISTER { T::blocks(y).0.len() / 4 } else { 0 };
+    let (mut first, mut rest): ([&[T]; IN], [&[T]; IN]) = ([&[]; IN], [&[]; IN]);
+    for ((first, rest), x) in first.iter_mut().zip(&mut rest).zip(x) {
+        (*first, *rest) = x.split_at_checked(fours * 4 * T::LANES).unwrap_or_default();
+    }
+    let (y, y_rest) = y.split_at_mut_checked(fours * 4 * T::LANES).unwrap_or_default();
+    let y = T::blocks_mut(y).0.as_chunks_mut::<4>().0;
+    let x = first.first().map(|x| T::blocks(x).0.as_chunks::<4>().0);
+    for (i, y) in y.iter_mut().enumerate() {
+        let mut lanes = [T::Lanes::<S>::splat(simd, T::default()); 4];
+        let blocks: &[T::Block; 4] = if let Some(x) = x {
+            let Some(blocks) = x.get(i) else { return };
+            blocks
+        } else {
+            y
+        };
+        for (lanes, block) in lanes.iter_mut().zip(blocks) {
+            *lanes = f(T::Lanes::<S>::load(simd, block));
+        }
+        for (lanes, block) in lanes.iter().zip(y) {
+            lanes.store(block);
+        }
+    }
+    map(
+        simd,
+        rest,
+        [y_rest],
+        #[inline(always)]
+        |x, [y]| [f(x.first().copied().unwrap_or(y))],
+    );
+}
+
 /// [`map`] with `SUMS` sums beside it: `f` adds an element's terms to the sums it is given, which start at 0.
 ///
 /// [`CHUNK`] blocks at a time are summed in the lanes, the chunks in `f64`, in an order that the length alone

@@ -22,6 +22,7 @@ impl Avx2 {
 impl Simd for Avx2 {
     type F32 = F32;
     type F64 = F64;
+    const BLOCK_IS_REGISTER: bool = false;
 
     #[inline(always)]
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R {

@@ -22,6 +22,7 @@ impl Avx512 {
 impl Simd for Avx512 {
     type F32 = F32;
     type F64 = F64;
+    const BLOCK_IS_REGISTER: bool = true;
 
     #[inline(always)]
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R {

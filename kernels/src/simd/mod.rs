@@ -38,6 +38,8 @@ pub trait Simd: Copy {
     type F32: Lanes<Scalar = f32, Block = [f32; 16], Simd = Self>;
     /// A block of 8 `f64` in registers.
     type F64: Lanes<Scalar = f64, Block = [f64; 8], Simd = Self>;
+    /// Whether a block is one register. Where it is more, its parts are chains of instructions side by side.
+    const BLOCK_IS_REGISTER: bool;
 
     /// Runs `f` in a function that is compiled with this instruction set's features.
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R;

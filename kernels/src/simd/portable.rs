@@ -14,6 +14,7 @@ pub struct Portable;
 impl Simd for Portable {
     type F32 = F32;
     type F64 = F64;
+    const BLOCK_IS_REGISTER: bool = false;
 
     #[inline(always)]
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R {
