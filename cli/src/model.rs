@@ -110,9 +110,9 @@ pub(crate) enum LayerSpec {
     Tanh,
     /// 1 / (1 + exp(-x)) without a division, within 5 units of the last place
     SigmoidFast,
-    /// tanh(x) without a division, within 5 units of the last place
+    /// tanh(x) without a division, within 8 units of the last place
     TanhFast,
-    /// x Phi(x) without a division, within 6 units of the last place
+    /// x Phi(x) without a division, within 9 units of the last place
     GeluFast,
     /// 1.0507 x where x > 0, otherwise 1.7581 (exp(x) - 1)
     Selu,

@@ -32,15 +32,11 @@ fn value_bound<T: Element>(activation: Activation, level: Level) -> f64 {
         Activation::Elu { alpha: 1.0 } => 1.0,
         Activation::Elu { .. } => 2.0,
         Activation::Sigmoid | Activation::Tanh => 3.0,
-        Activation::GeluFast => {
-            if level == Level::Portable {
-                8.0
-            } else {
-                7.0
-            }
-        }
-        Activation::TanhFast if level == Level::Portable => 6.0,
-        Activation::SigmoidFast | Activation::TanhFast => 5.0,
+        Activation::SigmoidFast => 5.0,
+        Activation::TanhFast if level == Level::Portable => 8.0,
+        Activation::TanhFast => 6.5,
+        Activation::GeluFast if level == Level::Portable => 9.0,
+        Activation::GeluFast => 7.5,
     }
 }
 

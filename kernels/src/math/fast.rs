@@ -1,4 +1,4 @@
-//! The fast tier: `tanh`, the logistic function and GELU within some 5 ULP, without a division: the divider takes 16 cycles for 16 `f32`, where
+//! The fast tier: `tanh`, the logistic function and GELU within 4 to 7.5 ULP, without a division: the divider takes 16 cycles for 16 `f32`, where
 //! the seven operations of [`reciprocal`] take 3.5.
 
 use super::exp::DOWN;
@@ -53,11 +53,8 @@ pub(crate) fn sigmoid<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
     let z = x.mul_add(c(-core::f32::consts::LOG2_E), bias);
     let n = z - bias;
     let r = n.mul_add(c(1.428_606_8e-6), n.mul_add(c(0.693_145_75), x));
-    let p = polynomial(
-        simd,
-        r,
-        [1.0, -0.999_999_7, 0.499_991_48, -0.166_676_52, 0.041_898_176, -0.008_289_360_4],
-    );
+    let p =
+        polynomial(simd, r, [1.0, -0.999_999_7, 0.499_991_48, -0.166_676_52, 0.041_898_176, -0.008_289_36]);
     let [r, e, s] = reciprocal(simd, p.mul_add(z.shl_bits::<23>(), c(1.0)), MAGIC_OF_LOW);
     let y = r.mul_add(e, r);
     y.mul_add(s, y)
@@ -106,7 +103,7 @@ mod tests {
 
     #[test]
     fn errors_are_within_bounds() {
-        check_bounds("tanh", 997, 5.0, 6.0, |level, x, y| map_lanes_at!(level, tanh, x, y), libm::tanh);
+        check_bounds("tanh", 997, 6.5, 8.0, |level, x, y| map_lanes_at!(level, tanh, x, y), libm::tanh);
         // The inputs below -87.25 are taken at -87.25.
         #[inline(always)]
         fn above<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
@@ -115,7 +112,7 @@ mod tests {
         check_bounds(
             "sigmoid",
             997,
-            5.0,
+            4.0,
             5.0,
             |level, x, y| map_lanes_at!(level, above, x, y),
             |x| if x < -87.25 { math::sigmoid(-87.25) } else { math::sigmoid(x) },
@@ -124,7 +121,7 @@ mod tests {
 
     #[test]
     fn gelu_is_within_its_bounds() {
-        check_bounds("gelu", 997, 7.0, 8.0, |level, x, y| map_lanes_at!(level, gelu, x, y), math::gelu);
+        check_bounds("gelu", 997, 7.5, 9.0, |level, x, y| map_lanes_at!(level, gelu, x, y), math::gelu);
     }
 
     /// Every `f32` where the results come near 1: `1 - y^2` and `1 - y` must not be negative.

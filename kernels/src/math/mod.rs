@@ -36,11 +36,11 @@ pub enum Smooth {
     Tanh,
     /// `1 / (1 + e^-x)`
     Sigmoid,
-    /// `tanh(x)`, within 5 ULP.
+    /// `tanh(x)`, within 6.5 ULP.
     TanhFast,
-    /// `1 / (1 + e^-x)`, within 5 ULP.
+    /// `1 / (1 + e^-x)`, within 4 ULP.
     SigmoidFast,
-    /// `x Phi(x)`, within some 5 ULP.
+    /// `x Phi(x)`, within 7.5 ULP.
     GeluFast,
     /// `erf(x)`
     Erf,

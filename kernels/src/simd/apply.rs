@@ -39,7 +39,6 @@ pub(crate) fn map<T: Element, S: Simd, const IN: usize, const OUT: usize>(
 /// `y[..] = f(x[..])`, or of `y` where there is no `x`, for an `f` of few instructions that wait for each other: where a block is one register,
 /// four blocks side by side keep the arithmetic units busy.
 #[inline(always)]
-#[expect(clippy::redundant_closure, reason = "a call through a reference is not always inlined")]
 pub(crate) fn map_chains<T: Element, S: Simd, const IN: usize>(
     simd: S,
     x: [&[T]; IN],
