@@ -306,7 +306,7 @@ fn layer_norm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
         && is_all(dx, 1)
         && {
             let saved = Saved { mean, inv_std };
-            let gradient = AffineGradient { gamma: &mut **dgamma, beta: &mut **dbeta };
+            let gradient = AffineGradient { gamma: dgamma, beta: dbeta };
             kernels::layer_norm_backward(*level, features, x, gamma, saved, dy, dx, gradient).is_ok() && {
                 let gradient = AffineGradient { gamma: dgamma, beta: dbeta };
                 kernels::layer_norm_backward_in_place(*level, features, x, gamma, saved, dy, gradient).is_ok()
