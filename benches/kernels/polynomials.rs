@@ -3,15 +3,17 @@
 /// `e^x`, within 1 ULP or so where the result is normal.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
-    const ROUND: f32 = 12_582_912.0;
+    // The sum's last bits are n and the exponent's bias.
+    const ROUND: f32 = 12_582_912.0 + 127.0;
     let x = x.clamp(-87.3, 88.7);
-    let n = x.mul_add(core::f32::consts::LOG2_E, ROUND) - ROUND;
+    let z = x.mul_add(core::f32::consts::LOG2_E, ROUND);
+    let n = z - ROUND;
     let r = n.mul_add(-1.428_606_8e-6, n.mul_add(-0.693_145_75, x));
     let tail = [8.333_452e-3, 4.166_579_4e-2, 0.166_666_65, 0.5]
         .iter()
         .fold(1.398_2e-3, |p: f32, c| p.mul_add(r, *c));
     let y = (r * r).mul_add(tail, r) + 1.0;
-    y * f32::from_bits(((n as i32 + 127) << 23).cast_unsigned())
+    y * f32::from_bits(z.to_bits() << 23)
 }
 
 /// `ln x` of normal positive numbers.
