@@ -22,8 +22,14 @@ type Row<'a, T, const N: usize> = [(&'a [<T as Element>::Block], &'a [T]); N];
 
 /// Rows that are summed at a time.
 const SUM_ROWS: usize = 4;
-/// Rows that are mapped at a time: more streams to write would crowd each other out of the cache.
+/// Rows that are mapped at a time where that pays: more streams to write would crowd each other out of the cache.
 const MAP_ROWS: usize = 2;
+
+/// Bytes up to which several rows of a map with so many parameters are taken at a time. Beyond, reading the parameters once for both
+/// saves less than two streams written in turn cost, which is a half where their blocks cross cache lines.
+const fn most_bytes(params: usize) -> usize {
+    if params > 4 { 256 << 10 } else { 32 << 10 }
+}
 /// Groups of rows in a chain of sums.
 pub(crate) const CHAIN: usize = 64;
 /// Columns whose sums are taken at a time where there is more than one chain.
@@ -90,7 +96,7 @@ pub(crate) fn map_columns<T: Element, S: Simd, const N: usize, const P: usize>(
     f: impl Fn([T::Lanes<S>; P], [T::Lanes<S>; N], T::Lanes<S>) -> T::Lanes<S>,
 ) {
     let group = columns.step(MAP_ROWS);
-    let whole = y.len() - y.len() % group;
+    let whole = if size_of_val(y) <= most_bytes(P) { y.len() - y.len() % group } else { 0 };
     let Some((groups, rest)) = y.split_at_mut_checked(whole) else { return };
     let mut start = 0;
     for group in groups.chunks_exact_mut(group) {
