@@ -2,6 +2,7 @@
 
 use crate::error::{expect_at_least, expect_len};
 use crate::math::Smooth;
+use crate::rows::expect_rows;
 use crate::scores::{BatchLoss, add_lanes, expect_batch, index, is_first_largest, row_max};
 use crate::simd::rows::Row;
 use crate::simd::short_rows::ShortRows;
@@ -94,8 +95,7 @@ fn expect_targets<T>(classes: usize, logits: usize, targets: &Targets<'_, T>) ->
         Targets::Probabilities(targets) => {
             expect_at_least("classes", 1, classes)?;
             expect_at_least("probabilities", classes, targets.len())?;
-            let rows = targets.len().checked_div(classes).unwrap_or_default();
-            expect_len("probabilities", rows * classes, targets.len())?;
+            expect_rows("probabilities", classes, targets.len())?;
             expect_len("logits", targets.len(), logits)
         }
     }

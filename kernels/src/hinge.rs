@@ -3,7 +3,7 @@
 use crate::error::expect_len;
 use crate::scores::{BatchLoss, add_lanes, expect_batch, index, is_first_largest, row_max};
 use crate::simd::rows::Row;
-use crate::simd::short_rows::ShortRows;
+use crate::simd::short_rows::{ShortRows, empty};
 use crate::simd::{Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
 
@@ -111,17 +111,12 @@ fn groups<T: Element, S: Simd>(
 ) -> usize {
     let [zero, one, margins, weights] =
         [T::default(), T::from(1), margin, weight].map(|x| T::Lanes::<S>::splat(simd, x));
-    let (mut over, mut counted) = ([T::default(); 17 * 16], [T::default(); 17 * 16]);
+    let (mut over, mut counted) = (empty(), empty());
     let (size, mut done) = (rows.elements(), 0);
     let groups = scores.chunks_exact(size).zip(dscores.chunks_exact_mut(size));
     for ((s, d), labels) in groups.zip(labels.chunks_exact(T::LANES)) {
         let rest = scores.get(done * rows.len()..).unwrap_or(s);
-        let max = rows.fold(
-            rows.padded(rest, &mut counted),
-            T::Lanes::<S>::splat(simd, -T::INFINITY),
-            #[inline(always)]
-            |a, b| a.max(b),
-        );
+        let max = rows.max(rows.padded(rest, &mut counted));
         let own = rows.pick(s, labels);
         let thresholds = own - margins;
         rows.spread(thresholds, &mut over);
@@ -133,18 +128,7 @@ fn groups<T: Element, S: Simd>(
             T::Lanes::<S>::select(inside, one, gap).store(counted);
             T::Lanes::<S>::select(inside, weights, gap).store(d);
         }
-        let sum = rows.fold(
-            &over,
-            zero,
-            #[inline(always)]
-            |a, b| a + b,
-        );
-        let count = rows.fold(
-            &counted,
-            zero,
-            #[inline(always)]
-            |a, b| a + b,
-        );
+        let (sum, count) = (rows.sum(&over), rows.sum(&counted));
         let alone = own - thresholds;
         let within = zero.lt(alone);
         let losses = T::Lanes::<S>::select(within, sum - alone, sum).to_block(simd);

@@ -71,10 +71,9 @@ fn expect_rows(
     (output, outputs): (&'static str, usize),
 ) -> Result<usize, ShapeError> {
     expect_at_least("classes", 1, classes)?;
-    let rows = logits.checked_div(classes).unwrap_or_default();
-    expect_len("logits", rows * classes, logits)?;
+    crate::rows::expect_rows("logits", classes, logits)?;
     expect_len(output, logits, outputs)?;
-    Ok(rows)
+    Ok(logits.checked_div(classes).unwrap_or_default())
 }
 
 #[inline(always)]

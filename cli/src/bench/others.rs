@@ -76,8 +76,8 @@ fn of_size<T: Element>(n: usize) -> [Case; 35] {
         case::<T>("adam", flat(), n, traffic(4, 3, 4, 0), move || update::<T>(Optimizer::adam(), n)),
         case::<T>("clip-by-norm", flat(), n, traffic(2, 1, 1, 0), move || clip::<T>(n)),
         case::<T>("prelu", format!("{rows}x{CHANNELS}"), n, MAP, move || learned::<T>(rows)),
-        case::<T>("sigmoid-of-subnormals", flat(), n, MAP, move || of_subnormals::<T>(Activation::Sigmoid, n)),
-        case::<T>("gelu-of-subnormals", flat(), n, MAP, move || of_subnormals::<T>(Activation::Gelu, n)),
+        case::<T>("sigmoid-of-subnormals", flat(), n, MAP, move || forward_of(Activation::Sigmoid, Aligned::<T>::subnormals(n))),
+        case::<T>("gelu-of-subnormals", flat(), n, MAP, move || forward_of(Activation::Gelu, Aligned::<T>::subnormals(n))),
         case::<T>("momentum-of-subnormals", flat(), n, traffic(3, 2, 3, 0), move || update_subnormals::<T>(n)),
         case::<T>("sum", flat(), n, traffic(1, 0, 1, 1), move || fold::<T>(n, sum)),
         case::<T>("max", flat(), n, traffic(1, 0, 1, 0), move || fold::<T>(n, max)),
@@ -108,7 +108,11 @@ fn case<T: Element>(
 }
 
 fn forward<T: Element>(activation: Activation, n: usize) -> Call {
-    let (x, mut y) = (Aligned::<T>::values(n), Aligned::of(0, n));
+    forward_of(activation, Aligned::<T>::values(n))
+}
+
+fn forward_of<T: Element>(activation: Activation, x: Aligned<T>) -> Call {
+    let mut y = Aligned::of(0, x.len());
     repeated(move |level| {
         activate(level, activation, black_box(&x), &mut y)?;
         black_box(&mut y);
@@ -121,16 +125,6 @@ fn learned<T: Element>(rows: usize) -> Call {
     let slopes = Aligned::<T>::values(CHANNELS);
     repeated(move |level| {
         prelu(level, Channels::last(rows, CHANNELS), black_box(&x), &slopes, &mut y)?;
-        black_box(&mut y);
-        Ok(())
-    })
-}
-
-/// The slowest inputs a CPU knows.
-fn of_subnormals<T: Element>(activation: Activation, n: usize) -> Call {
-    let (x, mut y) = (Aligned::<T>::subnormals(n), Aligned::of(0, n));
-    repeated(move |level| {
-        activate(level, activation, black_box(&x), &mut y)?;
         black_box(&mut y);
         Ok(())
     })

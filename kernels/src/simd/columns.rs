@@ -24,16 +24,16 @@ type Row<'a, T, const N: usize> = [(&'a [<T as Element>::Block], &'a [T]); N];
 const SUM_ROWS: usize = 4;
 /// Rows that are mapped at a time where that pays: more streams to write would crowd each other out of the cache.
 const MAP_ROWS: usize = 2;
+/// Groups of rows in a chain of sums.
+pub(crate) const CHAIN: usize = 64;
+/// Columns whose sums are taken at a time where there is more than one chain.
+pub(crate) const WIDTH: usize = 256;
 
 /// Bytes up to which several rows of a map with so many parameters are taken at a time. Beyond, reading the parameters once for both
 /// saves less than two streams written in turn cost, which is a half where their blocks cross cache lines.
 const fn most_bytes(params: usize) -> usize {
     if params > 4 { 256 << 10 } else { 32 << 10 }
 }
-/// Groups of rows in a chain of sums.
-pub(crate) const CHAIN: usize = 64;
-/// Columns whose sums are taken at a time where there is more than one chain.
-pub(crate) const WIDTH: usize = 256;
 
 impl Columns {
     /// All columns.

@@ -5,23 +5,12 @@ use core::arch::asm;
 use core::hint::black_box;
 use std::vec::Vec;
 
-use crate::reference::levels;
+use crate::reference::{activation as oracle, levels};
 use crate::{
     Activation, Affine, BatchLoss, BatchNorm, Channels, Function, Level, MatMut, MatRef, Optimizer,
     RunningMut, SavedMut, Step, Targets, activate, apply, batch_norm_forward, cross_entropy, gemm,
     gemm_scratch_len, hinge, log_softmax, max, norm, optimizer_step, softmax, sum, variance,
 };
-
-const ACTIVATIONS: [Activation; 8] = [
-    Activation::Elu { alpha: 1.0 },
-    Activation::Selu,
-    Activation::Softplus,
-    Activation::Gelu,
-    Activation::GeluTanh,
-    Activation::Silu,
-    Activation::HardSwish,
-    Activation::LeakyRelu { slope: 0.01 },
-];
 
 /// Runs `f` with subnormal results and inputs taken as 0.
 #[inline(never)]
@@ -51,8 +40,8 @@ fn read(x: f32) -> f32 {
     if x.is_subnormal() { 0f32.copysign(x) } else { x }
 }
 
-/// `f` flushed is `f` of the inputs as they are read, to 4 ULP and what is flushed: half of the least normal number, twice.
-fn check(name: &str, level: Level, f: impl Fn(&[f32], &mut [f32])) {
+/// `f` flushed is `f` of the inputs as they are read, to 4 ULP and to what is flushed: `least` times the least normal number.
+fn check(name: &str, level: Level, least: f64, f: impl Fn(&[f32], &mut [f32])) {
     let x = inputs();
     let inputs_read: Vec<f32> = x.iter().map(|x| read(*x)).collect();
     let (mut expected, mut actual) = (x.clone(), x.clone());
@@ -60,7 +49,8 @@ fn check(name: &str, level: Level, f: impl Fn(&[f32], &mut [f32])) {
     flushing(|| f(&x, &mut actual));
     for ((x, expected), actual) in x.iter().zip(expected).zip(actual) {
         let error = (f64::from(actual) - f64::from(expected)).abs();
-        let bound = f64::from(4.0 * f32::EPSILON) * f64::from(expected.abs()) + f64::from(f32::MIN_POSITIVE);
+        let bound =
+            f64::from(4.0 * f32::EPSILON) * f64::from(expected.abs()) + least * f64::from(f32::MIN_POSITIVE);
         assert!(
             error <= bound || actual.to_bits() == expected.to_bits() || actual.is_nan() && expected.is_nan(),
             "{name} at {} of {x:e}: {actual:e} flushed, {expected:e} else",
@@ -81,10 +71,16 @@ fn subnormals_are_flushed() {
 fn functions_are_right_with_subnormals_flushed() {
     for level in levels() {
         for function in Function::ALL {
-            check(function.name(), level, |x, y| apply(level, function, x, y).unwrap());
+            check(function.name(), level, 1.0, |x, y| apply(level, function, x, y).unwrap());
         }
-        for activation in ACTIVATIONS {
-            check(&std::format!("{activation:?}"), level, |x, y| activate(level, activation, x, y).unwrap());
+        for activation in oracle::ALL {
+            // The fast tier's first guess of a reciprocal is up to a 20th too small: what it gives may be flushed where the result would not.
+            let fast =
+                matches!(activation, Activation::SigmoidFast | Activation::TanhFast | Activation::GeluFast);
+            let least = if fast { 1.06 } else { 1.0 };
+            check(&std::format!("{activation:?}"), level, least, |x, y| {
+                activate(level, activation, x, y).unwrap()
+            });
         }
     }
 }

@@ -10,6 +10,12 @@ use crate::Element;
 /// A group's elements, and room for reading a block at the beginning of its last row.
 pub(crate) type Group<T> = [T; 17 * 16];
 
+/// A group of zeros.
+#[inline(always)]
+pub(crate) fn empty<T: Element>() -> Group<T> {
+    [T::default(); 17 * 16]
+}
+
 /// A group: as many rows as a block has lanes, one after the other.
 pub(crate) struct ShortRows<T: Element, S: Simd> {
     simd: S,
@@ -41,7 +47,7 @@ impl<T: Element, S: Simd> ShortRows<T, S> {
 
     /// `f` over the elements of each row, by the tree of [`Lanes::fold_lanes`]: lane `i` has row `i`'s. `neutral` is so in `f`.
     #[inline(always)]
-    pub(crate) fn fold(
+    fn fold(
         &self,
         x: &[T],
         neutral: T::Lanes<S>,
@@ -56,6 +62,28 @@ impl<T: Element, S: Simd> ShortRows<T, S> {
                 None => neutral,
             },
             f,
+        )
+    }
+
+    /// The sum of each row.
+    #[inline(always)]
+    pub(crate) fn sum(&self, x: &[T]) -> T::Lanes<S> {
+        self.fold(
+            x,
+            T::Lanes::<S>::splat(self.simd, T::default()),
+            #[inline(always)]
+            |a, b| a + b,
+        )
+    }
+
+    /// The largest of each row; NaNs may be passed over.
+    #[inline(always)]
+    pub(crate) fn max(&self, x: &[T]) -> T::Lanes<S> {
+        self.fold(
+            x,
+            T::Lanes::<S>::splat(self.simd, -T::INFINITY),
+            #[inline(always)]
+            |a, b| a.max(b),
         )
     }
 

@@ -4,7 +4,7 @@ use crate::Element;
 use crate::math::Smooth;
 use crate::scores::{add_lanes, row_max};
 use crate::simd::rows::Row;
-use crate::simd::short_rows::{Group, ShortRows};
+use crate::simd::short_rows::{Group, ShortRows, empty};
 use crate::simd::{Lanes, Simd};
 
 /// `y[k] = e^(z[k] - max)`; the maximum and the sum.
@@ -68,8 +68,7 @@ impl<T: Element, S: Simd> Short<T, S> {
     #[inline(always)]
     pub(crate) fn new(simd: S, rows: ShortRows<T, S>) -> Self {
         let zero = T::Lanes::<S>::splat(simd, T::default());
-        let empty = [T::default(); 17 * 16];
-        Self { rows, e: [empty; GROUPS], factors: empty, max: [zero; GROUPS], sums: [zero; GROUPS] }
+        Self { rows, e: [empty(); GROUPS], factors: empty(), max: [zero; GROUPS], sums: [zero; GROUPS] }
     }
 
     /// Takes the groups at the beginning of `z`; how many.
@@ -80,12 +79,7 @@ impl<T: Element, S: Simd> Short<T, S> {
         let count = (z.len() / size).min(GROUPS);
         for (i, (e, max)) in e.iter_mut().zip(&mut *max).take(count).enumerate() {
             let z = z.get(i * size..).unwrap_or_default();
-            *max = rows.fold(
-                rows.padded(z, e),
-                T::Lanes::<S>::splat(simd, -T::INFINITY),
-                #[inline(always)]
-                |a, b| a.max(b),
-            );
+            *max = rows.max(rows.padded(z, e));
             rows.spread(*max, e);
         }
         for (e, z) in e.iter_mut().zip(z.chunks_exact(size)).take(count) {
@@ -95,12 +89,7 @@ impl<T: Element, S: Simd> Short<T, S> {
             }
         }
         for (e, sum) in e.iter().zip(sums).take(count) {
-            *sum = rows.fold(
-                e,
-                T::Lanes::<S>::splat(simd, T::default()),
-                #[inline(always)]
-                |a, b| a + b,
-            );
+            *sum = rows.sum(e);
         }
         count
     }
@@ -130,12 +119,7 @@ impl<T: Element, S: Simd> Short<T, S> {
         {
             ((T::Lanes::<S>::load(simd, max) - T::Lanes::<S>::load(simd, z)) * share).store(gap);
         }
-        rows.fold(
-            gaps,
-            T::Lanes::<S>::splat(simd, T::default()),
-            #[inline(always)]
-            |a, b| a + b,
-        )
+        rows.sum(gaps)
     }
 
     /// `y = (z - max) - ln sum` for `count` groups.
