@@ -8,9 +8,10 @@ use slicewise_fuzz::{Values, length};
 use slicewise_kernels::reference::{assert_same_bits, levels};
 use slicewise_kernels::{
     Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Level, Running, RunningMut, Saved,
-    SavedMut, ShapeError, activate, activation_backward_from_input, batch_norm_backward, batch_norm_evaluate,
-    batch_norm_fold, batch_norm_forward, center_and_scale_in_place, layer_norm_backward, layer_norm_evaluate,
-    layer_norm_forward, mean_and_std, prelu, prelu_backward, repeat_row, sum_rows,
+    SavedMut, ShapeError, activate, activation_backward_from_input, batch_norm_activation_backward,
+    batch_norm_activation_forward, batch_norm_evaluate, batch_norm_evaluate_backward, batch_norm_fold,
+    center_and_scale_in_place, layer_norm_backward, layer_norm_evaluate, layer_norm_forward, mean_and_std,
+    prelu, prelu_backward, repeat_row, sum_rows,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -48,11 +49,13 @@ impl<T: Element> Operands<T> {
         } = self;
         let channels = *channels;
         let activation = [Activation::Elu { alpha: 0.7 }, Activation::Tanh, Activation::Sigmoid][kernel % 3];
+        // Of three ways, by what is drawn in any case.
+        let normalised = [Activation::Identity, Activation::Relu, Activation::Silu][channels.len() % 3];
         match kernel {
             0 => {
                 let running = RunningMut { mean, variance };
                 let saved = SavedMut { mean: first, inv_std: second };
-                batch_norm_forward(
+                batch_norm_activation_forward(
                     level,
                     &BatchNorm::DEFAULT,
                     0,
@@ -60,6 +63,7 @@ impl<T: Element> Operands<T> {
                     x,
                     Affine { gamma, beta },
                     running,
+                    normalised,
                     saved,
                     y,
                 )
@@ -67,7 +71,8 @@ impl<T: Element> Operands<T> {
             1 => {
                 let gradient = AffineGradient { gamma: first, beta: second };
                 let saved = Saved { mean, inv_std: variance };
-                batch_norm_backward(level, channels, x, gamma, saved, dy, y, gradient)
+                let affine = Affine { gamma, beta };
+                batch_norm_activation_backward(level, channels, x, affine, normalised, saved, dy, y, gradient)
             }
             2 => {
                 let running = Running { mean, variance };
@@ -91,6 +96,11 @@ impl<T: Element> Operands<T> {
             11..=13 => activate(level, activation, x, y),
             14..=16 => activation_backward_from_input(level, activation, x, dy, y),
             17 => prelu(level, channels, x, gamma, y),
+            18 => {
+                let gradient = AffineGradient { gamma: first, beta: second };
+                let running = Running { mean, variance };
+                batch_norm_evaluate_backward(level, 1e-5, channels, x, gamma, running, dy, y, gradient)
+            }
             _ => prelu_backward(level, channels, x, gamma, dy, y, first),
         }
     }
@@ -102,7 +112,7 @@ impl<T: Element> Operands<T> {
 }
 
 fn kernels<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
-    let kernel = bytes.int_in_range(0..=18)?;
+    let kernel = bytes.int_in_range(0..=19)?;
     let (outer, count) = (length(bytes, 40)?, length(bytes, 80)?);
     // What works on rows and columns has no planes.
     let inner = if matches!(kernel, 3 | 6..=10) { 1 } else { length(bytes, 90)? };

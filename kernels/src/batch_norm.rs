@@ -1,4 +1,5 @@
-//! Batch normalisation: training forward and backward, evaluation, folding into a dense layer.
+//! Batch normalisation: training forward and backward, evaluation, folding into a dense layer; with an activation after it
+//! (`fused`), and with statistics that are held (`frozen`).
 //!
 //! For each channel, over its `n` values in the batch (Ioffe and Szegedy, "Batch Normalization: Accelerating Deep
 //! Network Training by Reducing Internal Covariate Shift", 2015):
@@ -12,15 +13,23 @@
 
 use crate::error::{expect_at_least, expect_len};
 use crate::simd::dispatch;
-use crate::{Channels, Element, Level, ShapeError};
+use crate::{Activation, Channels, Element, Level, ShapeError};
 
-mod kernel;
-mod parts;
+mod backward;
+mod evaluation;
+mod forward;
+mod frozen;
+mod fused;
 
-pub(crate) use kernel::{Batch, normalise};
-pub(crate) use parts::{column_gradients, column_statistics, map_gradients, map_normalised};
+pub(crate) use backward::{column_gradients, map_gradients};
+pub(crate) use forward::{Batch, Finish, column_statistics, map_normalised, normalise};
+pub use frozen::{batch_norm_evaluate_backward, batch_norm_evaluate_backward_in_place};
+pub use fused::{
+    batch_norm_activation_backward, batch_norm_activation_backward_in_place, batch_norm_activation_forward,
+};
 
-use kernel::{backward_kernel, evaluate_kernel, fold_kernel, forward_kernel};
+use backward::backward_kernel;
+use evaluation::{evaluate_kernel, fold_kernel};
 
 /// How running statistics are kept, and what is added to a variance before its square root.
 ///
@@ -189,10 +198,19 @@ pub fn batch_norm_forward<T: Element>(
     saved: SavedMut<'_, T>,
     y: &mut [T],
 ) -> Result<(), ShapeError> {
-    let per_channel = expect_forward(channels, x, affine, &running, &saved, y)?;
-    let batch = Batch::new(config, config.momentum.weight(batches_seen), per_channel);
-    dispatch!(level, simd => forward_kernel(simd, &batch, channels, x, affine, running, saved, y));
-    Ok(())
+    let activation = Activation::Identity;
+    batch_norm_activation_forward(
+        level,
+        config,
+        batches_seen,
+        channels,
+        x,
+        affine,
+        running,
+        activation,
+        saved,
+        y,
+    )
 }
 
 /// Normalises by the running statistics: `y = gamma * (x - running_mean) / sqrt(running_variance + epsilon) + beta`.
@@ -284,7 +302,9 @@ pub fn batch_norm_backward<T: Element>(
 ) -> Result<(), ShapeError> {
     let n = expect_backward(channels, x, gamma, saved, dy.len(), &gradient)?;
     expect_len("dx", channels.len(), dx.len())?;
-    dispatch!(level, simd => backward_kernel(simd, channels, n, x, gamma, saved, Some(dy), dx, gradient));
+    let affine = Affine { gamma, beta: gamma };
+    let dy = Some(dy);
+    dispatch!(level, simd => backward_kernel::<_, _, false>(simd, channels, n, x, affine, saved, dy, dx, gradient));
     Ok(())
 }
 
@@ -314,7 +334,8 @@ pub fn batch_norm_backward_in_place<T: Element>(
     gradient: AffineGradient<'_, T>,
 ) -> Result<(), ShapeError> {
     let n = expect_backward(channels, x, gamma, saved, dy.len(), &gradient)?;
-    dispatch!(level, simd => backward_kernel(simd, channels, n, x, gamma, saved, None, dy, gradient));
+    let affine = Affine { gamma, beta: gamma };
+    dispatch!(level, simd => backward_kernel::<_, _, false>(simd, channels, n, x, affine, saved, None, dy, gradient));
     Ok(())
 }
 
@@ -409,9 +430,13 @@ where
     expect_len("saved.mean", channels.channels(), saved.mean.len())?;
     expect_len("saved.inv_std", channels.channels(), saved.inv_std.len())?;
     expect_len("dy", channels.len(), dy)?;
-    expect_len("gradient.gamma", channels.channels(), gradient.gamma.len())?;
-    expect_len("gradient.beta", channels.channels(), gradient.beta.len())?;
+    expect_gradient(channels, gradient)?;
     Ok(T::from_f64(n))
+}
+
+fn expect_gradient<T>(channels: Channels, gradient: &AffineGradient<'_, T>) -> Result<(), ShapeError> {
+    expect_len("gradient.gamma", channels.channels(), gradient.gamma.len())?;
+    expect_len("gradient.beta", channels.channels(), gradient.beta.len())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::error::{expect_at_least, expect_len};
 use crate::moments::{Narrow, column_moments, narrow_moments, plane_moments};
 use crate::simd::apply::map;
 use crate::simd::columns::{Columns, WIDTH, map_columns};
-use crate::simd::planes::{TILE, map_planes, plane};
+use crate::simd::planes::{TILE, map_planes, plane, splat_at};
 use crate::simd::{Lanes, Simd, dispatch};
 use crate::{Channels, Element, Level, ShapeError};
 
@@ -218,20 +218,6 @@ fn center_kernel<T: Element, S: Simd, const P: usize>(
     } else {
         map_columns(simd, Columns::all(channels.channels()), [], x, params, f);
     }
-}
-
-/// Each parameter's value at a channel, in every lane.
-#[inline(always)]
-fn splat_at<T: Element, S: Simd, const P: usize>(
-    simd: S,
-    params: [&[T]; P],
-    channel: usize,
-) -> [T::Lanes<S>; P] {
-    let mut lanes = [T::Lanes::<S>::splat(simd, T::default()); P];
-    for (to, from) in lanes.iter_mut().zip(params) {
-        *to = T::Lanes::<S>::splat(simd, from.get(channel).copied().unwrap_or_default());
-    }
-    lanes
 }
 
 #[inline(always)]

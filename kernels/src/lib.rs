@@ -72,8 +72,9 @@ pub use activation::{
 };
 pub use batch_norm::{
     Affine, AffineGradient, BatchNorm, Momentum, Running, RunningMut, RunningVariance, Saved, SavedMut,
-    batch_norm_backward, batch_norm_backward_in_place, batch_norm_evaluate, batch_norm_evaluate_in_place,
-    batch_norm_fold, batch_norm_forward,
+    batch_norm_activation_backward, batch_norm_activation_backward_in_place, batch_norm_activation_forward,
+    batch_norm_backward, batch_norm_backward_in_place, batch_norm_evaluate, batch_norm_evaluate_backward,
+    batch_norm_evaluate_backward_in_place, batch_norm_evaluate_in_place, batch_norm_fold, batch_norm_forward,
 };
 pub use center::{center_and_scale_in_place, center_in_place, center_u8, mean_and_std, mean_and_std_u8};
 pub use channels::Channels;

@@ -77,7 +77,7 @@ impl Narrow {
 
 /// `d` and `d`, whose product is its square.
 #[inline(always)]
-fn squares<T: Element, S: Simd>([x]: [T::Lanes<S>; 1], pivot: T::Lanes<S>) -> [T::Lanes<S>; 2] {
+fn squares<T: Element, S: Simd>([x]: [T::Lanes<S>; 1], [pivot]: [T::Lanes<S>; 1]) -> [T::Lanes<S>; 2] {
     let d = x - pivot;
     [d, d]
 }
@@ -109,7 +109,7 @@ pub(crate) fn column_moments<T: Element, S: Simd>(
 ) {
     guess_columns(simd, columns, x, 1, pivot);
     for _ in 0..2 {
-        sum_columns(simd, columns, [x], pivot, [&mut *mean, &mut *variance], squares::<T, S>);
+        sum_columns(simd, columns, [x], [&*pivot], [&mut *mean, &mut *variance], squares::<T, S>);
         if !moments_of_sums(simd, n, [&mut *mean, &mut *variance, &mut *pivot]) {
             break;
         }
@@ -135,7 +135,7 @@ pub(crate) fn narrow_moments<T: Element, S: Simd>(
     narrow.join(simd, guess);
     for _ in 0..2 {
         narrow.spread(guess, pivots);
-        sum_columns(simd, narrow.columns, [x], pivots, [&mut *sums, &mut *products], squares::<T, S>);
+        sum_columns(simd, narrow.columns, [x], [&*pivots], [&mut *sums, &mut *products], squares::<T, S>);
         narrow.join(simd, sums);
         narrow.join(simd, products);
         let first = [&mut *sums, &mut *products, &mut *guess].map(
@@ -225,7 +225,7 @@ pub(crate) fn plane_moments<T: Element, S: Simd>(
         *pivot = guess_plane(simd, shape, first + i, x);
     }
     for _ in 0..2 {
-        sum_planes(simd, shape, first, [x], pivot, [&mut *mean, &mut *variance], squares::<T, S>);
+        sum_planes(simd, shape, first, [x], [pivot], [&mut *mean, &mut *variance], squares::<T, S>);
         if !moments_of_sums(simd, n, [&mut *mean, &mut *variance, &mut *pivot]) {
             break;
         }

@@ -135,9 +135,10 @@ fn map_channels<T: Element, S: Simd, const N: usize>(
     );
 }
 
-/// `min(x, 0)` and `dy`. What is above 0 meets no gradient, which may be infinite. `zero` stands where a guess of the mean may.
+/// `min(x, 0)` and `dy`. What is above 0 meets no gradient, which may be infinite.
 #[inline(always)]
-fn terms<T: Element, S: Simd>([x, dy]: [T::Lanes<S>; 2], zero: T::Lanes<S>) -> [T::Lanes<S>; 2] {
+fn terms<T: Element, S: Simd>(simd: S, [x, dy]: [T::Lanes<S>; 2]) -> [T::Lanes<S>; 2] {
+    let zero = T::Lanes::<S>::splat(simd, T::default());
     [zero.min(x), T::Lanes::<S>::select(x.lt(zero), dy, zero)]
 }
 
@@ -145,25 +146,29 @@ fn terms<T: Element, S: Simd>([x, dy]: [T::Lanes<S>; 2], zero: T::Lanes<S>) -> [
 #[inline(always)]
 fn sum_channels<T: Element, S: Simd>(simd: S, channels: Channels, x: [&[T]; 2], dslopes: &mut [T]) {
     // The sums of x are of no use here.
-    let (zeros, mut sums) = ([T::default(); WIDTH], [T::default(); WIDTH]);
+    let mut sums = [T::default(); WIDTH];
     if channels.inner() > 1 {
         for (i, dslopes) in dslopes.chunks_mut(TILE).enumerate() {
+            let sums = sums.get_mut(..dslopes.len()).unwrap_or_default();
             sum_planes(
                 simd,
                 channels,
                 i * TILE,
                 x,
-                zeros.get(..dslopes.len()).unwrap_or(&[]),
-                [&mut sums, dslopes],
-                terms::<T, S>,
+                [],
+                [sums, dslopes],
+                #[inline(always)]
+                |x, []| terms::<T, S>(simd, x),
             );
         }
         return;
     }
     if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
         let mut products = [T::default(); WIDTH];
-        let products = products.get_mut(..narrow.columns.width).unwrap_or_default();
-        sum_columns(simd, narrow.columns, x, &zeros, [&mut sums, &mut *products], terms::<T, S>);
+        let width = narrow.columns.width;
+        let (sums, products) =
+            (sums.get_mut(..width).unwrap_or_default(), products.get_mut(..width).unwrap_or_default());
+        sum_channels_of_rows(simd, narrow.columns, x, [sums, &mut *products]);
         narrow.join(simd, products);
         for (to, from) in dslopes.iter_mut().zip(products) {
             *to = *from;
@@ -172,10 +177,22 @@ fn sum_channels<T: Element, S: Simd>(simd: S, channels: Channels, x: [&[T]; 2], 
     }
     let all = Columns::all(channels.channels());
     for (i, dslopes) in dslopes.chunks_mut(WIDTH).enumerate() {
-        let len = dslopes.len();
-        let (zeros, sums) = (zeros.get(..len).unwrap_or(&[]), sums.get_mut(..len).unwrap_or_default());
-        sum_columns(simd, all.part(i * WIDTH, WIDTH), x, zeros, [sums, dslopes], terms::<T, S>);
+        let sums = sums.get_mut(..dslopes.len()).unwrap_or_default();
+        sum_channels_of_rows(simd, all.part(i * WIDTH, WIDTH), x, [sums, dslopes]);
     }
+}
+
+#[inline(always)]
+fn sum_channels_of_rows<T: Element, S: Simd>(simd: S, columns: Columns, x: [&[T]; 2], sums: [&mut [T]; 2]) {
+    sum_columns(
+        simd,
+        columns,
+        x,
+        [],
+        sums,
+        #[inline(always)]
+        |x, []| terms::<T, S>(simd, x),
+    );
 }
 
 #[cfg(test)]

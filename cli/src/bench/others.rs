@@ -4,9 +4,9 @@ use super::case::{Aligned, Call, Case, Dtype, Unit, repeated};
 use core::hint::black_box;
 use slicewise::kernels::{
     Affine, AffineGradient, Channels, Function, Running, RunningMut, Saved, SavedMut, Step, Targets,
-    activate, activation_backward, apply, batch_norm_backward, batch_norm_evaluate, batch_norm_forward,
-    clip_by_norm, cross_entropy, dot, hinge, layer_norm_backward, layer_norm_evaluate, layer_norm_forward,
-    max, optimizer_step, prelu, softmax, squared_error, sum,
+    activate, activation_backward, apply, batch_norm_activation_backward, batch_norm_activation_forward,
+    batch_norm_evaluate, clip_by_norm, cross_entropy, dot, hinge, layer_norm_backward, layer_norm_evaluate,
+    layer_norm_forward, max, optimizer_step, prelu, softmax, squared_error, sum,
 };
 use slicewise::{Activation, BatchNorm, Element, Level, Optimizer};
 
@@ -41,7 +41,7 @@ pub(super) fn cases<T: Element>() -> impl Iterator<Item = Case> {
 }
 
 #[rustfmt::skip]
-fn of_size<T: Element>(n: usize) -> [Case; 35] {
+fn of_size<T: Element>(n: usize) -> [Case; 37] {
     let rows = n / CHANNELS;
     let samples = n / CLASSES / 100 * 100;
     let flat = || n.to_string();
@@ -65,8 +65,10 @@ fn of_size<T: Element>(n: usize) -> [Case; 35] {
         case::<T>("cross-entropy", scored.clone(), samples * CLASSES, MAP, move || loss::<T>(samples)),
         case::<T>("hinge", scored, samples * CLASSES, MAP, move || hinge_loss::<T>(samples)),
         case::<T>("squared-error", flat(), n, MAP_TWO, move || difference::<T>(n)),
-        case::<T>("batch-norm", normed.clone(), n, MAP, move || norm::<T>(rows)),
-        case::<T>("batch-norm-backward", normed.clone(), n, MAP_TWO, move || norm_backward::<T>(rows)),
+        case::<T>("batch-norm", normed.clone(), n, MAP, move || norm::<T>(Activation::Identity, rows)),
+        case::<T>("batch-norm-relu", normed.clone(), n, MAP, move || norm::<T>(Activation::Relu, rows)),
+        case::<T>("batch-norm-backward", normed.clone(), n, MAP_TWO, move || norm_backward::<T>(Activation::Identity, rows)),
+        case::<T>("batch-norm-relu-backward", normed.clone(), n, MAP_TWO, move || norm_backward::<T>(Activation::Relu, rows)),
         case::<T>("layer-norm", normed.clone(), n, MAP, move || layer::<T>(rows)),
         case::<T>("layer-norm-backward", normed.clone(), n, MAP_TWO, move || layer_backward::<T>(rows)),
         case::<T>("layer-norm-evaluate", normed.clone(), n, MAP, move || layer_evaluate::<T>(rows)),
@@ -199,13 +201,13 @@ fn difference<T: Element>(n: usize) -> Call {
     })
 }
 
-fn norm<T: Element>(rows: usize) -> Call {
+fn norm<T: Element>(activation: Activation, rows: usize) -> Call {
     let (x, mut y) = (Aligned::<T>::values(rows * CHANNELS), Aligned::of(0, rows * CHANNELS));
     let channel = |value| Aligned::<T>::of(value, CHANNELS);
     let (gamma, beta, mut mean, mut variance) = (channel(1), channel(0), channel(0), channel(1));
     let (mut batch_mean, mut inv_std) = (channel(0), channel(0));
     repeated(move |level| {
-        batch_norm_forward(
+        batch_norm_activation_forward(
             level,
             &BatchNorm::DEFAULT,
             0,
@@ -213,6 +215,7 @@ fn norm<T: Element>(rows: usize) -> Call {
             black_box(&x),
             Affine { gamma: &gamma, beta: &beta },
             RunningMut { mean: &mut mean, variance: &mut variance },
+            activation,
             SavedMut { mean: &mut batch_mean, inv_std: &mut inv_std },
             &mut y,
         )?;
@@ -221,18 +224,19 @@ fn norm<T: Element>(rows: usize) -> Call {
     })
 }
 
-fn norm_backward<T: Element>(rows: usize) -> Call {
+fn norm_backward<T: Element>(activation: Activation, rows: usize) -> Call {
     let operand = || Aligned::<T>::values(rows * CHANNELS);
     let (x, dy, mut dx) = (operand(), operand(), operand());
     let channel = |value| Aligned::<T>::of(value, CHANNELS);
-    let (gamma, mean, inv_std) = (channel(1), channel(0), channel(1));
+    let (gamma, beta, mean, inv_std) = (channel(1), channel(0), channel(0), channel(1));
     let (mut dgamma, mut dbeta) = (channel(0), channel(0));
     repeated(move |level| {
-        batch_norm_backward(
+        batch_norm_activation_backward(
             level,
             Channels::last(rows, CHANNELS),
             black_box(&x),
-            &gamma,
+            Affine { gamma: &gamma, beta: &beta },
+            activation,
             Saved { mean: &mean, inv_std: &inv_std },
             &dy,
             &mut dx,

@@ -1,6 +1,7 @@
 //! Against the oracles of `reference::batch_norm`, on every level.
 
 mod cases;
+mod fused;
 
 use proptest::prelude::*;
 use std::vec;
@@ -298,59 +299,58 @@ fn backward_in_place_has_the_same_bits() {
     }
 }
 
+/// Draws from one generator: nothing is far from anything else.
+fn case_of_normal(channels: Channels) -> Case<f64> {
+    let mut random = Random(11);
+    let mut normal = |n: usize| (0..n).map(|_| random.normal()).collect::<Vec<f64>>();
+    let c = channels.channels();
+    Case {
+        channels,
+        x: normal(channels.len()),
+        dy: normal(channels.len()),
+        gamma: normal(c),
+        beta: normal(c),
+    }
+}
+
 /// The backward pass is the derivative of the forward pass: against centred differences of `sum dy * y`.
 #[test]
 fn backward_agrees_with_centred_differences() {
     for channels in [Channels::last(7, 5), Channels::last(130, 2), Channels::first(3, 2, 19)] {
-        let mut random = Random(11);
-        let mut normal = |n: usize| (0..n).map(|_| random.normal()).collect::<Vec<f64>>();
-        let c = channels.channels();
-        let mut case = Case {
-            channels,
-            x: normal(channels.len()),
-            dy: normal(channels.len()),
-            gamma: normal(c),
-            beta: normal(c),
-        };
+        let case = case_of_normal(channels);
         for level in levels() {
             let saved = forward(level, &case, 0);
             let analytic = backward(level, &case, &saved, 0);
-            let loss = |case: &Case<f64>| {
-                let y = forward(level, case, 0).y;
-                crate::reference::reduce::dot(&y, &case.dy).value
+            agrees_with_differences(&case, &analytic, |case| {
+                crate::reference::reduce::dot(&forward(level, case, 0).y, &case.dy).value
+            });
+        }
+    }
+}
+
+/// `[dx, dgamma, dbeta]` against centred differences of `loss`.
+#[track_caller]
+fn agrees_with_differences(case: &Case<f64>, analytic: &[Vec<f64>; 3], loss: impl Fn(&Case<f64>) -> f64) {
+    let h = 1e-5;
+    // The error of the difference itself: about EPSILON * |loss| / h and h^2 times the third derivative.
+    for (which, analytic) in analytic.iter().enumerate() {
+        let scale = analytic.iter().fold(0.0f64, |m, g| m.max(g.abs()));
+        for (i, analytic) in analytic.iter().enumerate() {
+            let at = |delta: f64| {
+                let mut moved = case.clone();
+                let target = &mut [&mut moved.x, &mut moved.gamma, &mut moved.beta][which][i];
+                *target += delta;
+                let step = *target;
+                (loss(&moved), step)
             };
-            let h = 1e-5;
-            // The error of the difference itself: about EPSILON * |loss| / h and h^2 times the third derivative.
-            for (which, analytic) in analytic.iter().enumerate() {
-                let scale = analytic.iter().fold(0.0f64, |m, g| m.max(g.abs()));
-                for (i, analytic) in analytic.iter().enumerate() {
-                    let mut at = |delta: f64| {
-                        let target = match which {
-                            0 => &mut case.x,
-                            1 => &mut case.gamma,
-                            _ => &mut case.beta,
-                        };
-                        let old = target[i];
-                        target[i] = old + delta;
-                        let step = target[i];
-                        let loss = loss(&case);
-                        let target = match which {
-                            0 => &mut case.x,
-                            1 => &mut case.gamma,
-                            _ => &mut case.beta,
-                        };
-                        target[i] = old;
-                        (loss, step)
-                    };
-                    let ((plus, above), (minus, below)) = (at(h), at(-h));
-                    let numeric = (plus - minus) / (above - below);
-                    let error = (numeric - analytic).abs() / scale;
-                    assert!(
-                        error < 1e-7,
-                        "{channels:?}, {which}, {i}: {analytic} against {numeric}: {error:e}"
-                    );
-                }
-            }
+            let ((plus, above), (minus, below)) = (at(h), at(-h));
+            let numeric = (plus - minus) / (above - below);
+            let error = (numeric - analytic).abs() / scale;
+            assert!(
+                error < 1e-7,
+                "{:?}, {which}, {i}: {analytic} against {numeric}: {error:e}",
+                case.channels
+            );
         }
     }
 }

@@ -307,12 +307,12 @@ fn gradients<T: Element, S: Simd, const G: usize>(
         *dx = z.neg_mul_add(*slope, (gamma * dy).mul_add(*inv_std, *back));
         *summed = [dy, z];
     }
-    let [sum, product] = sum_block::<T, S, 2, G>(simd, summed, gamma, &factors::<T, S>);
+    let [sum, product] = sum_block::<T, S, 2, 0, G>(simd, summed, [], &factors::<T, S>);
     (dx, [dgamma + product, dbeta + sum])
 }
 
 /// What the gradients are sums of: `dy` and `dy * z`.
 #[inline(always)]
-fn factors<T: Element, S: Simd>(dy_z: [T::Lanes<S>; 2], _: T::Lanes<S>) -> [T::Lanes<S>; 2] {
+fn factors<T: Element, S: Simd>(dy_z: [T::Lanes<S>; 2], []: [T::Lanes<S>; 0]) -> [T::Lanes<S>; 2] {
     dy_z
 }

@@ -4,7 +4,7 @@
 
 use super::{Parallel, bands, cut, cut_mut, fork};
 use crate::batch_norm::{
-    Batch, column_gradients, column_statistics, expect_backward, expect_forward, map_gradients,
+    Batch, Finish, column_gradients, column_statistics, expect_backward, expect_forward, map_gradients,
     map_normalised,
 };
 use crate::error::expect_len;
@@ -12,8 +12,8 @@ use crate::moments::Narrow;
 use crate::simd::columns::Columns;
 use crate::simd::dispatch;
 use crate::{
-    Affine, AffineGradient, BatchNorm, Channels, Element, Level, RunningMut, Saved, SavedMut, ShapeError,
-    batch_norm_backward, batch_norm_backward_in_place, batch_norm_forward,
+    Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Level, RunningMut, Saved, SavedMut,
+    ShapeError, batch_norm_backward, batch_norm_backward_in_place, batch_norm_forward,
 };
 
 /// The least elements of a piece: some 10 us for each half of the work.
@@ -81,8 +81,9 @@ pub fn batch_norm_forward_on<T: Element, P: Parallel>(
         },
     )?;
     let params = [&*mean, inv_std, affine.gamma, affine.beta];
+    let finish = &Finish::new(level, Activation::Identity);
     rows(pool, channels, most, [x], y, &|columns, [x], y| {
-        dispatch!(level, simd => map_normalised(simd, columns, x, y, params));
+        dispatch!(level, simd => map_normalised(simd, columns, x, y, params, finish));
     })
 }
 
@@ -108,10 +109,10 @@ pub fn batch_norm_backward_on<T: Element, P: Parallel>(
     let n = expect_backward(channels, x, gamma, saved, dy.len(), &gradient)?;
     expect_len("dx", channels.len(), dx.len())?;
     let (dgamma, dbeta) = (gradient.gamma, gradient.beta);
-    gradients(pool, level, channels, most, [x, dy], saved, [&mut *dgamma, &mut *dbeta])?;
-    let params = [saved.mean, saved.inv_std, gamma, dgamma, dbeta];
+    gradients(pool, level, channels, most, [x, dy], gamma, saved, [&mut *dgamma, &mut *dbeta])?;
+    let params = [saved.mean, saved.inv_std, gamma, gamma, dgamma, dbeta];
     rows(pool, channels, most, [x, dy], dx, &|columns, [x, dy], dx| {
-        dispatch!(level, simd => map_gradients(simd, columns, n, x, Some(dy), dx, params));
+        dispatch!(level, simd => map_gradients::<_, _, false>(simd, columns, n, x, Some(dy), dx, params));
     })
 }
 
@@ -135,10 +136,10 @@ pub fn batch_norm_backward_in_place_on<T: Element, P: Parallel>(
     }
     let n = expect_backward(channels, x, gamma, saved, dy.len(), &gradient)?;
     let (dgamma, dbeta) = (gradient.gamma, gradient.beta);
-    gradients(pool, level, channels, most, [x, dy], saved, [&mut *dgamma, &mut *dbeta])?;
-    let params = [saved.mean, saved.inv_std, gamma, dgamma, dbeta];
+    gradients(pool, level, channels, most, [x, dy], gamma, saved, [&mut *dgamma, &mut *dbeta])?;
+    let params = [saved.mean, saved.inv_std, gamma, gamma, dgamma, dbeta];
     rows(pool, channels, most, [x], dy, &|columns, [x], dx| {
-        dispatch!(level, simd => map_gradients(simd, columns, n, x, None, dx, params));
+        dispatch!(level, simd => map_gradients::<_, _, false>(simd, columns, n, x, None, dx, params));
     })
 }
 
@@ -149,14 +150,16 @@ fn gradients<T: Element>(
     channels: Channels,
     most: usize,
     x: [&[T]; 2],
+    gamma: &[T],
     saved: Saved<'_, T>,
     sums: [&mut [T]; 2],
 ) -> Result<(), ShapeError> {
-    columns(pool, channels, most, sums, &|columns, [gamma, beta]| {
+    columns(pool, channels, most, sums, &|columns, [dgamma, dbeta]| {
         let part = |x| cut(cut(x, columns.first).1, columns.width).0;
         let saved = Saved { mean: part(saved.mean), inv_std: part(saved.inv_std) };
-        let gradients = AffineGradient { gamma, beta };
-        dispatch!(level, simd => column_gradients(simd, columns, x, saved, gradients));
+        let affine = Affine { gamma: part(gamma), beta: part(gamma) };
+        let gradients = AffineGradient { gamma: dgamma, beta: dbeta };
+        dispatch!(level, simd => column_gradients::<_, _, false>(simd, columns, x, affine, saved, gradients));
     })
 }
 

@@ -3,7 +3,7 @@
 use std::vec::Vec;
 
 use super::reduce::{Sum, dot};
-use crate::{Channels, Element};
+use crate::{Channels, Element, Running};
 
 /// The mean and the variance of one channel.
 #[derive(Clone, Copy, Debug)]
@@ -107,6 +107,32 @@ pub fn backward<T: Element>(
         }
         all.dgamma.push(dgamma);
         all.dbeta.push(dbeta);
+    }
+    all
+}
+
+/// The backward pass of an evaluation.
+#[must_use]
+pub fn evaluate_backward<T: Element>(
+    channels: Channels,
+    epsilon: f64,
+    x: &[T],
+    gamma: &[T],
+    running: Running<'_, T>,
+    dy: &[T],
+) -> Gradients {
+    let inv_std: Vec<f64> = running.variance.iter().map(|v| 1.0 / (v.to_f64() + epsilon).sqrt()).collect();
+    let dx = dy.iter().enumerate().map(|(i, dy)| {
+        let c = channel_of(channels, i);
+        let value = dy.to_f64() * gamma[c].to_f64() * inv_std[c];
+        Sum { value, magnitude: value.abs() }
+    });
+    let mut all = Gradients { dx: dx.collect(), dgamma: Vec::new(), dbeta: Vec::new() };
+    for (c, (mean, inv_std)) in running.mean.iter().zip(inv_std).enumerate() {
+        let z: Vec<f64> = channel(channels, x, c).iter().map(|x| (x - mean.to_f64()) * inv_std).collect();
+        let dy = channel(channels, dy, c);
+        all.dgamma.push(dot(&dy, &z));
+        all.dbeta.push(dot(&dy, &std::vec![1.0; dy.len()]));
     }
     all
 }

@@ -215,43 +215,46 @@ pub(super) fn store_last<T: Element, S: Simd>(x: T::Lanes<S>, y: &mut [T]) {
     }
 }
 
-/// For each column, `[sum a, sum a * b]` over its values, `(a, b) = terms(x, pivot)`.
+/// For each column, `[sum a, sum a * b]` over its values, `(a, b) = terms(x, params)`: `params` has
+/// one value a column.
 ///
 /// In a fixed order: rows by fours, each a tree; 64 such groups a chain, rows left over at its end; the chains of
 /// 256 rows in a compensated sum, so that the error does not grow with the number of rows. A value goes through at
 /// most 71 roundings, a product through 72.
 #[inline(always)]
-pub(crate) fn sum_columns<T: Element, S: Simd, const N: usize>(
+pub(crate) fn sum_columns<T: Element, S: Simd, const N: usize, const P: usize>(
     simd: S,
     columns: Columns,
     x: [&[T]; N],
-    pivot: &[T],
+    params: [&[T]; P],
     [sums, products]: [&mut [T]; 2],
-    terms: impl Fn([T::Lanes<S>; N], T::Lanes<S>) -> [T::Lanes<S>; 2],
+    terms: impl Fn([T::Lanes<S>; N], [T::Lanes<S>; P]) -> [T::Lanes<S>; 2],
 ) {
     let len = x.first().map_or(0, |x| x.len());
     let chain = columns.step(SUM_ROWS * CHAIN);
     if len <= chain {
-        sum_chain(simd, columns, x, pivot, [sums, products], &terms);
+        sum_chain(simd, columns, x, params, [sums, products], &terms);
         return;
     }
-    let mut first = 0;
-    while first < pivot.len() {
+    let (mut first, count) = (0, sums.len());
+    while first < count {
         let columns = columns.part(first, WIDTH);
-        let end = pivot.len().min(first + WIDTH);
+        let end = count.min(first + WIDTH);
         // Not chunks: their count is a division, which the compiler keeps with its panic.
-        let (Some(sums), Some(products), Some(pivot)) =
-            (sums.get_mut(first..end), products.get_mut(first..end), pivot.get(first..end))
-        else {
+        let (Some(sums), Some(products)) = (sums.get_mut(first..end), products.get_mut(first..end)) else {
             return;
         };
+        let params = params.map(
+            #[inline(always)]
+            |p| p.get(first..end).unwrap_or_default(),
+        );
         first = end;
         sums.fill(T::default());
         products.fill(T::default());
         let mut low = [[T::default(); WIDTH]; 2];
         let mut next = [[T::default(); WIDTH]; 2];
         let (Some([low_sums, low_products]), Some([next_sums, next_products])) =
-            (first_of(&mut low, pivot.len()), first_of(&mut next, pivot.len()))
+            (first_of(&mut low, sums.len()), first_of(&mut next, sums.len()))
         else {
             return;
         };
@@ -264,7 +267,7 @@ pub(crate) fn sum_columns<T: Element, S: Simd, const N: usize>(
                     x.get(..chain).unwrap_or(x)
                 },
             );
-            sum_chain(simd, columns, x, pivot, [&mut *next_sums, &mut *next_products], &terms);
+            sum_chain(simd, columns, x, params, [&mut *next_sums, &mut *next_products], &terms);
             for (next, y) in [
                 (&*next_sums, [&mut *sums, &mut *low_sums]),
                 (&*next_products, [&mut *products, &mut *low_products]),
@@ -311,13 +314,13 @@ pub(super) fn add_exactly<T: Element, S: Simd>(
 
 /// [`sum_columns`] of one chain.
 #[inline(always)]
-fn sum_chain<T: Element, S: Simd, const N: usize>(
+fn sum_chain<T: Element, S: Simd, const N: usize, const P: usize>(
     simd: S,
     columns: Columns,
     x: [&[T]; N],
-    pivot: &[T],
+    params: [&[T]; P],
     [sums, products]: [&mut [T]; 2],
-    terms: &impl Fn([T::Lanes<S>; N], T::Lanes<S>) -> [T::Lanes<S>; 2],
+    terms: &impl Fn([T::Lanes<S>; N], [T::Lanes<S>; P]) -> [T::Lanes<S>; 2],
 ) {
     sums.fill(T::default());
     products.fill(T::default());
@@ -328,25 +331,30 @@ fn sum_chain<T: Element, S: Simd, const N: usize>(
     let tail = columns.width % T::LANES;
     let body = columns.part(0, columns.width - tail);
     for start in (0..whole).step_by(group) {
-        sum_rows::<T, S, N, SUM_ROWS>(simd, body.rows(x, start), pivot, [&mut *sums, &mut *products], terms);
+        let sums = [&mut *sums, &mut *products];
+        sum_rows::<T, S, N, P, SUM_ROWS>(simd, body.rows(x, start), params, sums, terms);
     }
     for start in (whole..len).step_by(columns.step(1)) {
-        sum_rows::<T, S, N, 1>(simd, body.rows(x, start), pivot, [&mut *sums, &mut *products], terms);
+        sum_rows::<T, S, N, P, 1>(simd, body.rows(x, start), params, [&mut *sums, &mut *products], terms);
     }
     // The columns left over, their sums in registers.
     if tail > 0 {
         let columns = columns.part(body.width, tail);
-        let pivot = T::Lanes::<S>::load_partial(simd, pivot.get(body.width..).unwrap_or_default());
         let zero = T::Lanes::<S>::splat(simd, T::default());
+        let mut last_params = [zero; P];
+        for (v, p) in last_params.iter_mut().zip(params) {
+            *v = T::Lanes::<S>::load_partial(simd, p.get(body.width..).unwrap_or_default());
+        }
         let (mut sum, mut product) = (zero, zero);
         for start in (0..whole).step_by(group) {
             let rows = columns.rows::<T, N, SUM_ROWS>(x, start);
-            let [s, p] = sum_block::<T, S, N, SUM_ROWS>(simd, load_partials(simd, rows), pivot, terms);
+            let rows = load_partials(simd, rows);
+            let [s, p] = sum_block::<T, S, N, P, SUM_ROWS>(simd, rows, last_params, terms);
             (sum, product) = (sum + s, product + p);
         }
         for start in (whole..len).step_by(columns.step(1)) {
             let rows = columns.rows::<T, N, 1>(x, start);
-            let [s, p] = sum_block::<T, S, N, 1>(simd, load_partials(simd, rows), pivot, terms);
+            let [s, p] = sum_block::<T, S, N, P, 1>(simd, load_partials(simd, rows), last_params, terms);
             (sum, product) = (sum + s, product + p);
         }
         sum.store_partial(sums.get_mut(body.width..).unwrap_or_default());
@@ -371,26 +379,26 @@ fn load_partials<T: Element, S: Simd, const N: usize, const G: usize>(
 
 /// Adds `G` rows of one length to the sums.
 #[inline(always)]
-fn sum_rows<T: Element, S: Simd, const N: usize, const G: usize>(
+fn sum_rows<T: Element, S: Simd, const N: usize, const P: usize, const G: usize>(
     simd: S,
     rows: [[&[T]; N]; G],
-    pivot: &[T],
+    params: [&[T]; P],
     [sum, product]: [&mut [T]; 2],
-    terms: &impl Fn([T::Lanes<S>; N], T::Lanes<S>) -> [T::Lanes<S>; 2],
+    terms: &impl Fn([T::Lanes<S>; N], [T::Lanes<S>; P]) -> [T::Lanes<S>; 2],
 ) {
     let width = rows.first().and_then(|row| row.first()).map_or(0, |x| x.len());
     // A short row has fewer columns than there are sums.
-    let (Some(pivot), Some(sum), Some(product)) =
-        (pivot.get(..width), sum.get_mut(..width), product.get_mut(..width))
-    else {
-        return;
-    };
-    let (mut pivot, (sums, sum_tail), (products, product_tail)) =
-        (split([pivot]), T::blocks_mut(sum), T::blocks_mut(product));
+    let (Some(sum), Some(product)) = (sum.get_mut(..width), product.get_mut(..width)) else { return };
+    let params = params.map(
+        #[inline(always)]
+        |p| p.get(..width).unwrap_or_default(),
+    );
+    let (mut params, (sums, sum_tail), (products, product_tail)) =
+        (split(params), T::blocks_mut(sum), T::blocks_mut(product));
     let mut rows = rows.map(split);
     let blocks = sums.len();
     // Cut to one length that the optimiser knows, the loop needs no bounds checks.
-    if !cut(&mut pivot, blocks) {
+    if !cut(&mut params, blocks) {
         return;
     }
     for row in &mut rows {
@@ -398,13 +406,14 @@ fn sum_rows<T: Element, S: Simd, const N: usize, const G: usize>(
             return;
         }
     }
+    let zero = T::Lanes::<S>::splat(simd, T::default());
     for (i, (sum, product)) in sums.iter_mut().zip(products).enumerate() {
-        let [pivot] = load_blocks::<T, S, 1>(simd, &pivot, i);
-        let mut xs = [[pivot; N]; G];
+        let params = load_blocks::<T, S, P>(simd, &params, i);
+        let mut xs = [[zero; N]; G];
         for (xs, row) in xs.iter_mut().zip(&rows) {
             *xs = load_blocks::<T, S, N>(simd, row, i);
         }
-        let [s, p] = sum_block::<T, S, N, G>(simd, xs, pivot, terms);
+        let [s, p] = sum_block::<T, S, N, P, G>(simd, xs, params, terms);
         (T::Lanes::<S>::load(simd, sum) + s).store(sum);
         (T::Lanes::<S>::load(simd, product) + p).store(product);
     }
@@ -413,12 +422,12 @@ fn sum_rows<T: Element, S: Simd, const N: usize, const G: usize>(
         && !sum_tail.is_empty()
         && let [row] = rows.as_slice()
     {
-        let [pivot] = load_tails::<T, S, 1>(simd, &pivot);
-        let mut xs = [[pivot; N]; G];
+        let params = load_tails::<T, S, P>(simd, &params);
+        let mut xs = [[zero; N]; G];
         for xs in &mut xs {
             *xs = load_tails::<T, S, N>(simd, row);
         }
-        let [s, p] = sum_block::<T, S, N, G>(simd, xs, pivot, terms);
+        let [s, p] = sum_block::<T, S, N, P, G>(simd, xs, params, terms);
         (T::Lanes::<S>::load_partial(simd, sum_tail) + s).store_partial(sum_tail);
         (T::Lanes::<S>::load_partial(simd, product_tail) + p).store_partial(product_tail);
     }
@@ -426,22 +435,22 @@ fn sum_rows<T: Element, S: Simd, const N: usize, const G: usize>(
 
 /// `[sum a, sum a * b]` of one block or of four: a tree of sums, a chain of products.
 #[inline(always)]
-pub(crate) fn sum_block<T: Element, S: Simd, const N: usize, const G: usize>(
+pub(crate) fn sum_block<T: Element, S: Simd, const N: usize, const P: usize, const G: usize>(
     simd: S,
     x: [[T::Lanes<S>; N]; G],
-    pivot: T::Lanes<S>,
-    terms: &impl Fn([T::Lanes<S>; N], T::Lanes<S>) -> [T::Lanes<S>; 2],
+    params: [T::Lanes<S>; P],
+    terms: &impl Fn([T::Lanes<S>; N], [T::Lanes<S>; P]) -> [T::Lanes<S>; 2],
 ) -> [T::Lanes<S>; 2] {
     match x.as_slice() {
         [x] => {
-            let [a, b] = terms(*x, pivot);
+            let [a, b] = terms(*x, params);
             [a, a * b]
         }
         [x0, x1, x2, x3] => {
-            let [a, b] = terms(*x0, pivot);
-            let [c, d] = terms(*x1, pivot);
-            let [e, f] = terms(*x2, pivot);
-            let [g, h] = terms(*x3, pivot);
+            let [a, b] = terms(*x0, params);
+            let [c, d] = terms(*x1, params);
+            let [e, f] = terms(*x2, params);
+            let [g, h] = terms(*x3, params);
             [(a + c) + (e + g), g.mul_add(h, e.mul_add(f, c.mul_add(d, a * b)))]
         }
         _ => [T::Lanes::<S>::splat(simd, T::default()); 2],

@@ -41,10 +41,7 @@ pub(crate) fn map_planes<T: Element, S: Simd, const N: usize, const P: usize>(
     let count = params.first().map_or(0, |p| p.len());
     for image in 0..shape.outer() {
         for i in 0..count {
-            let mut lanes = [T::Lanes::<S>::splat(simd, T::default()); P];
-            for (lanes, param) in lanes.iter_mut().zip(params) {
-                *lanes = T::Lanes::<S>::splat(simd, param.get(i).copied().unwrap_or_default());
-            }
+            let lanes = splat_at(simd, params, i);
             map_plane(
                 simd,
                 x.map(
@@ -88,33 +85,48 @@ fn map_plane<T: Element, S: Simd, const N: usize>(
     }
 }
 
+/// Each parameter's value at a channel, in every lane.
+#[inline(always)]
+pub(crate) fn splat_at<T: Element, S: Simd, const P: usize>(
+    simd: S,
+    params: [&[T]; P],
+    channel: usize,
+) -> [T::Lanes<S>; P] {
+    let mut lanes = [T::Lanes::<S>::splat(simd, T::default()); P];
+    for (to, from) in lanes.iter_mut().zip(params) {
+        *to = T::Lanes::<S>::splat(simd, from.get(channel).copied().unwrap_or_default());
+    }
+    lanes
+}
+
 /// For each of at most [`TILE`] channels from `first` on, `[sum a, sum a * b]` over its planes,
-/// `(a, b) = terms(x, pivot)`.
+/// `(a, b) = terms(x, params)`: `params` has one value a channel.
 ///
 /// In a fixed order: blocks of a plane by fours, each a tree, the blocks left over one by one, in a chain over the
 /// planes; every 64 links or more of it join a compensated sum, so that the error does not grow with the number of
 /// planes. Lanes in a tree at last. A value goes through at most 140 roundings, a product through 141.
 #[inline(always)]
-pub(crate) fn sum_planes<T: Element, S: Simd, const N: usize>(
+pub(crate) fn sum_planes<T: Element, S: Simd, const N: usize, const P: usize>(
     simd: S,
     shape: Channels,
     first: usize,
     x: [&[T]; N],
-    pivot: &[T],
+    params: [&[T]; P],
     [sums, products]: [&mut [T]; 2],
-    terms: impl Fn([T::Lanes<S>; N], T::Lanes<S>) -> [T::Lanes<S>; 2],
+    terms: impl Fn([T::Lanes<S>; N], [T::Lanes<S>; P]) -> [T::Lanes<S>; 2],
 ) {
     let zero = T::Lanes::<S>::splat(simd, T::default());
+    let count = sums.len();
     let mut chains = [[zero; 2]; TILE];
     let (mut totals, mut low) = ([[zero; 2]; TILE], [[zero; 2]; TILE]);
     // The same for every channel, as their planes are of one length.
     let mut links = 0;
     for image in 0..shape.outer() {
         let before = links;
-        let tile = chains.iter_mut().zip(totals.iter_mut().zip(&mut low)).zip(pivot);
-        for (i, ((chain, (total, low)), pivot)) in tile.enumerate() {
+        let tile = chains.iter_mut().zip(totals.iter_mut().zip(&mut low)).take(count);
+        for (i, (chain, (total, low))) in tile.enumerate() {
             links = before;
-            let pivot = T::Lanes::<S>::splat(simd, *pivot);
+            let params = splat_at(simd, params, i);
             let mut rest = x;
             for x in &mut rest {
                 *x = plane(shape, x, image, first + i);
@@ -126,7 +138,7 @@ pub(crate) fn sum_planes<T: Element, S: Simd, const N: usize>(
                     let at = (SUM_BLOCKS * CHAIN * T::LANES).min(rest.len());
                     (*piece, *rest) = rest.split_at_checked(at).unwrap_or_default();
                 }
-                links += sum_piece(simd, piece, pivot, chain, &terms);
+                links += sum_piece(simd, piece, params, chain, &terms);
                 if links >= CHAIN {
                     for ((total, low), chain) in total.iter_mut().zip(low.iter_mut()).zip(chain.iter_mut()) {
                         [*total, *low] = add_exactly::<T, S>(*chain, [*total, *low]);
@@ -155,12 +167,12 @@ const SUM_BLOCKS: usize = 4;
 
 /// Adds a plane, or a piece of one, to the chains; the number of links it added.
 #[inline(always)]
-fn sum_piece<T: Element, S: Simd, const N: usize>(
+fn sum_piece<T: Element, S: Simd, const N: usize, const P: usize>(
     simd: S,
     x: [&[T]; N],
-    pivot: T::Lanes<S>,
+    params: [T::Lanes<S>; P],
     [sum, product]: &mut [T::Lanes<S>; 2],
-    terms: &impl Fn([T::Lanes<S>; N], T::Lanes<S>) -> [T::Lanes<S>; 2],
+    terms: &impl Fn([T::Lanes<S>; N], [T::Lanes<S>; P]) -> [T::Lanes<S>; 2],
 ) -> usize {
     let mut x = split(x);
     let blocks = x.first().map_or(0, |(body, _)| body.len());
@@ -176,8 +188,9 @@ fn sum_piece<T: Element, S: Simd, const N: usize>(
     if !cut(&mut fours, count) {
         return 0;
     }
+    let zero = T::Lanes::<S>::splat(simd, T::default());
     for i in 0..count {
-        let mut xs = [[pivot; N]; SUM_BLOCKS];
+        let mut xs = [[zero; N]; SUM_BLOCKS];
         for (n, (fours, _)) in fours.iter().enumerate() {
             if let Some(four) = fours.get(i) {
                 for (xs, block) in xs.iter_mut().zip(four) {
@@ -187,17 +200,16 @@ fn sum_piece<T: Element, S: Simd, const N: usize>(
                 }
             }
         }
-        let [s, p] = sum_block::<T, S, N, SUM_BLOCKS>(simd, xs, pivot, terms);
+        let [s, p] = sum_block::<T, S, N, P, SUM_BLOCKS>(simd, xs, params, terms);
         (*sum, *product) = (*sum + s, *product + p);
     }
     for i in SUM_BLOCKS * count..blocks {
-        let [a, b] = terms(load_blocks::<T, S, N>(simd, &x, i), pivot);
+        let [a, b] = terms(load_blocks::<T, S, N>(simd, &x, i), params);
         (*sum, *product) = (*sum + a, a.mul_add(b, *product));
     }
     let lanes = x.first().map_or(0, |(_, tail)| tail.len());
     if lanes > 0 {
-        let [a, b] = terms(load_tails::<T, S, N>(simd, &x), pivot);
-        let zero = T::Lanes::<S>::splat(simd, T::default());
+        let [a, b] = terms(load_tails::<T, S, N>(simd, &x), params);
         let a = T::Lanes::<S>::select(T::Lanes::<S>::first(simd, lanes), a, zero);
         (*sum, *product) = (*sum + a, a.mul_add(b, *product));
     }

@@ -255,6 +255,7 @@ fn batch_norm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
                 }
                 && is_all(dbeta, ROWS as u8)
         }
+        && fused(*level, channels, [x, y, dy, dx], [gamma, beta, mean, variance, saved_mean, inv_std])
         && {
             let (affine, pool) = (Affine { gamma, beta }, &Backwards);
             let running = RunningMut { mean, variance };
@@ -278,14 +279,68 @@ fn batch_norm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
         }
 }
 
+/// With an activation: rectified, by pieces.
+fn fused<T: Element>(
+    level: Level,
+    channels: Channels,
+    [x, y, dy, dx]: [&mut [T]; 4],
+    [gamma, beta, mean, variance, saved_mean, inv_std]: [&mut [T]; 6],
+) -> bool {
+    let affine = Affine { gamma, beta };
+    let config = black_box(BatchNorm::DEFAULT);
+    [Activation::Relu, Activation::HardTanh].into_iter().all(|activation| {
+        let activation = black_box(activation);
+        let running = RunningMut { mean: &mut *mean, variance: &mut *variance };
+        let saved = SavedMut { mean: &mut *saved_mean, inv_std: &mut *inv_std };
+        kernels::batch_norm_activation_forward(
+            level, &config, 0, channels, x, affine, running, activation, saved, y,
+        )
+        .is_ok()
+            && is_all(y, 1)
+            && {
+                let saved = Saved { mean: saved_mean, inv_std };
+                let gradient = AffineGradient { gamma: &mut *mean, beta: &mut *variance };
+                kernels::batch_norm_activation_backward(
+                    level, channels, x, affine, activation, saved, dy, dx, gradient,
+                )
+                .is_ok()
+                    && {
+                        let gradient = AffineGradient { gamma: &mut *mean, beta: &mut *variance };
+                        kernels::batch_norm_activation_backward_in_place(
+                            level, channels, x, affine, activation, saved, dy, gradient,
+                        )
+                        .is_ok()
+                    }
+            }
+    })
+}
+
 fn batch_norm_evaluation<T: Element>(operands: &mut Operands<'_, T>) -> bool {
-    let Operands { level, long: [x, y, weight, ..], short: [gamma, beta, mean, variance, bias, ..], .. } =
-        operands;
+    let Operands {
+        level, long: [x, y, weight, dx], short: [gamma, beta, mean, variance, bias, dgamma], ..
+    } = operands;
+    let mut dbeta = [T::default(); COLS];
+    let dbeta = hide(&mut dbeta);
     let (channels, epsilon) = (black_box(Channels::first(2, COLS, 5)), black_box(0.0));
     let (affine, running) = (Affine { gamma, beta }, Running { mean, variance });
     kernels::batch_norm_evaluate(*level, epsilon, channels, x, affine, running, y).is_ok()
         && kernels::batch_norm_evaluate_in_place(*level, epsilon, channels, x, affine, running).is_ok()
         && kernels::batch_norm_fold(*level, epsilon, affine, running, weight, bias).is_ok()
+        && {
+            let gradient = AffineGradient { gamma: dgamma, beta: dbeta };
+            kernels::batch_norm_evaluate_backward(
+                *level, epsilon, channels, x, gamma, running, y, dx, gradient,
+            )
+            .is_ok()
+        }
+        && {
+            let gradient = AffineGradient { gamma: dgamma, beta: dbeta };
+            kernels::batch_norm_evaluate_backward_in_place(
+                *level, epsilon, channels, x, gamma, running, dx, gradient,
+            )
+            .is_ok()
+        }
+        && is_all(dgamma, 0)
         && is_all(x, 1)
         && is_all(y, 1)
         && is_all(bias, 1)

@@ -1,0 +1,227 @@
+//! The kernel of training's forward pass. Rows go in two halves, statistics and maps, each of which may be done in parts:
+//! statistics some columns at a time, maps some rows. Planes go some channels at a time.
+
+use super::{Affine, BatchNorm, RunningMut, RunningVariance, SavedMut};
+use crate::moments::{Narrow, column_moments, narrow_moments, plane_moments};
+use crate::simd::apply::map;
+use crate::simd::columns::{Columns, WIDTH, map_columns};
+use crate::simd::planes::{TILE, map_planes};
+use crate::simd::{Lanes, Simd};
+use crate::{Activation, Channels, Element, Level};
+
+/// What finishes a batch's statistics.
+pub(crate) struct Batch<T> {
+    pub(super) n: T,
+    epsilon: T,
+    /// The weight of the running statistics, and of the batch.
+    keep: T,
+    weight: T,
+    /// The running variance's ratio to the biased one.
+    bias: T,
+}
+
+impl<T: Element> Batch<T> {
+    pub(crate) fn new(config: &BatchNorm, weight: f64, n: f64) -> Self {
+        let bias = match config.running_variance {
+            RunningVariance::Unbiased => n / (n - 1.0),
+            RunningVariance::Biased => 1.0,
+        };
+        Self {
+            n: T::from_f64(n),
+            epsilon: T::from_f64(config.epsilon),
+            keep: T::from_f64(1.0 - weight),
+            weight: T::from_f64(weight),
+            bias: T::from_f64(bias),
+        }
+    }
+
+    /// Turns variances into `inv_std`, and brings the running statistics up to date.
+    #[inline(always)]
+    pub(super) fn finish<S: Simd>(&self, simd: S, mean: &[T], variance: &mut [T], running: [&mut [T]; 2]) {
+        let one = T::Lanes::<S>::splat(simd, T::from(1));
+        let epsilon = T::Lanes::<S>::splat(simd, self.epsilon);
+        let keep = T::Lanes::<S>::splat(simd, self.keep);
+        let weight = T::Lanes::<S>::splat(simd, self.weight);
+        let bias = T::Lanes::<S>::splat(simd, self.bias);
+        let [running_mean, running_variance] = running;
+        map(
+            simd,
+            [mean],
+            [variance, running_mean, running_variance],
+            #[inline(always)]
+            |[mean], [variance, running_mean, running_variance]| {
+                [
+                    one / (variance + epsilon).sqrt(),
+                    mean.mul_add(weight, running_mean * keep),
+                    (variance * bias).mul_add(weight, running_variance * keep),
+                ]
+            },
+        );
+    }
+}
+
+/// What becomes of the values before the next ones are computed: ReLU is a maximum in registers, any other activation goes over
+/// pieces that are still in cache.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finish<T> {
+    floor: T,
+    activation: Option<(Level, Activation)>,
+}
+
+/// Elements that stay in the first cache, read and written.
+const PIECE: usize = 2048;
+
+impl<T: Element> Finish<T> {
+    pub(crate) fn new(level: Level, activation: Activation) -> Self {
+        let none = Self { floor: T::from_f64(f64::NEG_INFINITY), activation: None };
+        match activation {
+            Activation::Identity => none,
+            Activation::Relu => Self { floor: T::default(), ..none },
+            _ => Self { activation: Some((level, activation)), ..none },
+        }
+    }
+
+    /// How many of `len` elements to write at a time: whole rows of `row` elements.
+    #[inline(always)]
+    fn piece(&self, len: usize, row: usize) -> usize {
+        let row = row.max(1);
+        if self.activation.is_some() { (PIECE - PIECE % row).max(row) } else { len.max(1) }
+    }
+
+    #[inline(always)]
+    fn apply(&self, y: &mut [T]) {
+        if let Some((level, activation)) = self.activation {
+            T::activate(level, activation, None, y);
+        }
+    }
+}
+
+/// `(x - mean) * (inv_std * gamma) + beta`.
+#[inline(always)]
+pub(crate) fn normalise<T: Element, S: Simd>(
+    [mean, inv_std, gamma, beta]: [T::Lanes<S>; 4],
+    x: T::Lanes<S>,
+) -> T::Lanes<S> {
+    (x - mean).mul_add(inv_std * gamma, beta)
+}
+
+/// `mean`, `inv_std` and the running statistics of some columns. `pivot` is scratch.
+#[inline(always)]
+pub(crate) fn column_statistics<T: Element, S: Simd>(
+    simd: S,
+    batch: &Batch<T>,
+    columns: Columns,
+    x: &[T],
+    running: [&mut [T]; 2],
+    [mean, inv_std]: [&mut [T]; 2],
+    pivot: &mut [T],
+) {
+    column_moments(simd, columns, x, batch.n, [&mut *mean, &mut *inv_std], pivot);
+    batch.finish(simd, mean, inv_std, running);
+}
+
+/// `y` of whole rows, from `[mean, inv_std, gamma, beta]`.
+#[inline(always)]
+pub(crate) fn map_normalised<T: Element, S: Simd>(
+    simd: S,
+    columns: Columns,
+    x: &[T],
+    y: &mut [T],
+    params: [&[T]; 4],
+    finish: &Finish<T>,
+) {
+    let floor = T::Lanes::<S>::splat(simd, finish.floor);
+    let piece = finish.piece(y.len(), columns.pitch);
+    for (x, y) in x.chunks(piece).zip(y.chunks_mut(piece)) {
+        map_columns(
+            simd,
+            columns,
+            [x],
+            y,
+            params,
+            #[inline(always)]
+            |params, [x], _| floor.max(normalise::<T, S>(params, x)),
+        );
+        finish.apply(y);
+    }
+}
+
+#[inline(always)]
+pub(super) fn forward_kernel<T: Element, S: Simd>(
+    simd: S,
+    batch: &Batch<T>,
+    channels: Channels,
+    x: &[T],
+    affine: Affine<'_, T>,
+    running: RunningMut<'_, T>,
+    saved: SavedMut<'_, T>,
+    y: &mut [T],
+    finish: &Finish<T>,
+) {
+    let (mean, inv_std) = (saved.mean, saved.inv_std);
+    let (outer, count) = (channels.outer(), channels.channels());
+    if channels.inner() > 1 {
+        let statistics = mean.chunks_mut(TILE).zip(inv_std.chunks_mut(TILE));
+        let running = running.mean.chunks_mut(TILE).zip(running.variance.chunks_mut(TILE));
+        let affine = affine.gamma.chunks(TILE).zip(affine.beta.chunks(TILE));
+        for (i, (((mean, inv_std), (running_mean, running_variance)), (gamma, beta))) in
+            statistics.zip(running).zip(affine).enumerate()
+        {
+            plane_moments(simd, channels, i * TILE, x, batch.n, [&mut *mean, &mut *inv_std]);
+            batch.finish(simd, mean, inv_std, [running_mean, running_variance]);
+            map_normalised_planes(simd, channels, i * TILE, x, y, [mean, inv_std, gamma, beta], finish);
+        }
+        return;
+    }
+    let mut buffers;
+    let mut columns = Columns::all(count);
+    let params: [&[T]; 4];
+    if let Some(narrow) = Narrow::of::<T>(outer, count) {
+        narrow_moments(simd, narrow, x, batch.n, [&mut *mean, &mut *inv_std]);
+        batch.finish(simd, mean, inv_std, [running.mean, running.variance]);
+        buffers = [[T::default(); WIDTH]; 4];
+        for (to, from) in buffers.iter_mut().zip([&*mean, inv_std, affine.gamma, affine.beta]) {
+            narrow.spread(from, to);
+        }
+        columns = narrow.columns;
+        params = buffers.each_ref().map(|b| &b[..]);
+    } else {
+        // The pivots lie in the first row of y until it is written.
+        let pivot = y.get_mut(..count).unwrap_or_default();
+        let running = [running.mean, running.variance];
+        column_statistics(simd, batch, columns, x, running, [&mut *mean, &mut *inv_std], pivot);
+        params = [mean, inv_std, affine.gamma, affine.beta];
+    }
+    map_normalised(simd, columns, x, y, params, finish);
+}
+
+/// `y` of the channels from `first` on, an image at a time.
+#[inline(always)]
+fn map_normalised_planes<T: Element, S: Simd>(
+    simd: S,
+    channels: Channels,
+    first: usize,
+    x: &[T],
+    y: &mut [T],
+    params: [&[T]; 4],
+    finish: &Finish<T>,
+) {
+    let floor = T::Lanes::<S>::splat(simd, finish.floor);
+    let (inner, count) = (channels.inner(), params.first().map_or(0, |p| p.len()));
+    let image = Channels::first(1, channels.channels(), inner);
+    let (start, len) = (first.saturating_mul(inner), count.saturating_mul(inner));
+    for (x, y) in x.chunks_exact(image.len().max(1)).zip(y.chunks_exact_mut(image.len().max(1))) {
+        map_planes(
+            simd,
+            image,
+            first,
+            [x],
+            y,
+            params,
+            #[inline(always)]
+            |params, [x], _| floor.max(normalise::<T, S>(params, x)),
+        );
+        let planes = y.get_mut(start..).unwrap_or_default();
+        finish.apply(planes.get_mut(..len).unwrap_or_default());
+    }
+}
