@@ -74,6 +74,12 @@ fn main() {
         };
         row(&format!("{which:?}"), &f, &|x| activation::value(which, x));
     }
+    println!("\n## Beside PyTorch\n");
+    println!(
+        "`kernels/tests/pytorch` has a table of what PyTorch computes in float64: these functions, softmax and the losses, batch norm with its running \
+         statistics, layer norm, their gradients, the optimizers. A test holds the kernels to it at every level, in `f32` and `f64`, each result \
+         within a bound that stands beside it."
+    );
 }
 
 /// From here up the bound of `SigmoidFast` holds.

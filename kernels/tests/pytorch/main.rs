@@ -68,11 +68,7 @@ const CHECKS: [Check; 9] = [
         names: &["rows", "narrow", "images"],
         run: [norms::batch::<f32>, norms::batch::<f64>],
     },
-    Check {
-        kind: "layer_norm",
-        names: &["5", "16", "101"],
-        run: [norms::layer::<f32>, norms::layer::<f64>],
-    },
+    Check { kind: "layer_norm", names: &["5", "16", "101"], run: [norms::layer::<f32>, norms::layer::<f64>] },
     Check { kind: "clip", names: &["longer", "shorter"], run: [steps::clip::<f32>, steps::clip::<f64>] },
     Check {
         kind: "optimizer",

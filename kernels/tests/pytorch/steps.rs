@@ -36,7 +36,9 @@ fn rule(case: &Case) -> Optimizer {
             let (beta1, beta2) = betas();
             Optimizer::AdamW { beta1, beta2, epsilon: epsilon(), weight_decay: case.value("decay") }
         }
-        "rms_prop" | "rms_prop_epsilon" => Optimizer::RmsProp { decay: case.value("kept"), epsilon: epsilon() },
+        "rms_prop" | "rms_prop_epsilon" => {
+            Optimizer::RmsProp { decay: case.value("kept"), epsilon: epsilon() }
+        }
         "adagrad" | "adagrad_epsilon" => Optimizer::Adagrad { epsilon: epsilon() },
         name => panic!("no optimizer is {name}"),
     }
@@ -49,8 +51,7 @@ pub(crate) fn optimizer<T: Element>(case: &Case, level: Level) {
     let mut first = slots(optimizer.state_slots() > 0);
     let mut second = slots(optimizer.state_slots() > 1);
     // AdamW's decay is its own.
-    let regularisation =
-        if matches!(optimizer, Optimizer::AdamW { .. }) { 0.0 } else { case.value("decay") };
+    let regularisation = if matches!(optimizer, Optimizer::AdamW { .. }) { 0.0 } else { case.value("decay") };
     for (t, g) in (1..).zip(case.inputs::<T>("g").chunks(w.len())) {
         let step = Step { optimizer, learning_rate: case.value("rate"), regularisation, t };
         optimizer_step(level, &step, &mut w, g, &mut first, &mut second).unwrap();

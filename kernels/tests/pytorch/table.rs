@@ -1,9 +1,9 @@
 //! The table of facts: cases, their fields, and the comparison with one.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
+use core::fmt::Debug;
+use core::str::FromStr;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Debug;
-use std::str::FromStr;
 
 use slicewise_kernels::{Element, Level};
 
@@ -56,7 +56,10 @@ impl Case {
             .get_key_value(field)
             .unwrap_or_else(|| panic!("{} {} has no {field}", self.kind, self.name));
         self.read.borrow_mut().insert(name);
-        words.iter().map(|word| word.parse().unwrap_or_else(|error| panic!("{field}: {word}: {error:?}"))).collect()
+        words
+            .iter()
+            .map(|word| word.parse().unwrap_or_else(|error| panic!("{field}: {word}: {error:?}")))
+            .collect()
     }
 
     /// The one value of a field.
@@ -82,7 +85,8 @@ impl Case {
         bound: impl Fn(usize, f64) -> f64,
     ) {
         let facts = self.values::<f64>(field);
-        let place = format!("{} {}: {field} of {} at {}", self.kind, self.name, type_name::<T>(), level.name());
+        let place =
+            format!("{} {}: {field} of {} at {}", self.kind, self.name, type_name::<T>(), level.name());
         assert_eq!(actual.len(), facts.len(), "{place}");
         let mut worst = (0.0f64, String::new());
         for (i, (actual, fact)) in actual.iter().zip(facts).enumerate() {
