@@ -103,7 +103,7 @@ KINKS = [1.0 - 2**-24, 1.0 + 2**-23, 3.0 - 2**-22, 3.0 + 2**-22]
 
 
 def points():
-    grid = [float(i) for i in range(-20, 21)] + [digits(i * 0.817) for i in range(-24, 25)]
+    grid = [float(i) for i in range(-20, 21)] + [digits(i * 1.637) for i in range(-12, 13)]
     tails = [25.0, 40.0, 80.0, 87.3, 88.5, 100.0, 104.0, 1e4, 3e38]
     return given(SPECIAL + grid + [sign * x for x in KINKS + tails for sign in (1, -1)])
 
@@ -181,6 +181,17 @@ def prelu(table):
         table.plain(shape=shape)
         table.inputs(x=x, slopes=slopes, dy=dy)
         table.facts(y=y, dx=dx, dslopes=dslopes)
+
+
+def dense(table):
+    m, k, n = 9, 13, 18
+    x, weight, bias, dy = leaf(normals(m, k)), leaf(normals(k, n)), leaf(normals(n)), normals(m, n)
+    y = torch.addmm(bias, x, weight)
+    dx, dweight, dbias = gradients(y, dy, x, weight, bias)
+    table.case("dense", "layer")
+    table.plain(shape=(m, k, n))
+    table.inputs(x=x, weight=weight, bias=bias, dy=dy)
+    table.facts(y=y, dx=dx, dweight=dweight, dbias=dbias)
 
 
 def scores(table):
@@ -329,10 +340,16 @@ def optimizers(table):
 
 def make():
     table = Table()
-    for cases in [
-        functions, activations, prelu, scores, squared_error, batch_norm, layer_norm, clip, optimizers
-    ]:
-        cases(table)
+    functions(table)
+    activations(table)
+    prelu(table)
+    dense(table)
+    scores(table)
+    squared_error(table)
+    batch_norm(table)
+    layer_norm(table)
+    clip(table)
+    optimizers(table)
     return table.lines
 
 

@@ -5,6 +5,7 @@
 //!
 //! `cargo test -p slicewise-kernels --test pytorch -- --nocapture` says how much of each bound is used.
 
+mod dense;
 mod elementwise;
 mod layout;
 mod norms;
@@ -22,7 +23,7 @@ struct Check {
     run: [fn(&Case, Level); 2],
 }
 
-const CHECKS: [Check; 9] = [
+const CHECKS: [Check; 10] = [
     Check {
         kind: "function",
         names: &["exp", "exp2", "expm1", "log", "log1p", "tanh", "sigmoid", "erf", "sqrt", "rsqrt"],
@@ -53,6 +54,7 @@ const CHECKS: [Check; 9] = [
         names: &["rows", "images", "shared"],
         run: [elementwise::prelu_both_ways::<f32>, elementwise::prelu_both_ways::<f64>],
     },
+    Check { kind: "dense", names: &["layer"], run: [dense::layer::<f32>, dense::layer::<f64>] },
     Check {
         kind: "scores",
         names: &["2", "10", "17", "1000"],
