@@ -64,18 +64,7 @@ pub(crate) fn batch<T: Element>(case: &Case, level: Level) {
             });
         }
         if batch == 2 {
-            let saved = Saved { mean: &mean, inv_std: &inv_std };
-            let dy = case.inputs::<T>("dy");
-            let (mut dx, mut dgamma, mut dbeta) = (room(x.len()), room(c), room(c));
-            let gradient = AffineGradient { gamma: &mut dgamma, beta: &mut dbeta };
-            batch_norm_backward(level, channels, &x, &gamma, saved, &dy, &mut dx, gradient).unwrap();
-            let shift = |c: usize| (mean[c] * inv_std[c]).to_f64().abs();
-            case.holds(level, "dx", &dx, |i, _| {
-                let c = layout.channel(i);
-                unit * (gamma[c] * inv_std[c]).to_f64().abs() * (16.0 + shift(c))
-            });
-            case.holds(level, "dgamma", &dgamma, |c, _| unit * chain * (2.0 + shift(c)));
-            case.holds(level, "dbeta", &dbeta, |_, _| unit * chain);
+            batch_backward(case, level, layout, &x, &gamma, Saved { mean: &mean, inv_std: &inv_std });
         }
     }
     let x = case.inputs::<T>("x2");
@@ -87,6 +76,29 @@ pub(crate) fn batch<T: Element>(case: &Case, level: Level) {
         let saved = Saved { mean, inv_std: &inv_std };
         normalised(case, level, &format!("{name}_evaluated"), &y, affine, |i| layout.channel(i), saved);
     }
+}
+
+/// The gradients through a batch's own statistics: of terms of at most 4, in units of the deviation.
+fn batch_backward<T: Element>(
+    case: &Case,
+    level: Level,
+    layout: Layout,
+    x: &[T],
+    gamma: &[T],
+    saved: Saved<'_, T>,
+) {
+    let dy = case.inputs::<T>("dy");
+    let (mut dx, mut dgamma, mut dbeta) = (room(x.len()), room(gamma.len()), room(gamma.len()));
+    let gradient = AffineGradient { gamma: &mut dgamma, beta: &mut dbeta };
+    batch_norm_backward(level, layout.channels, x, gamma, saved, &dy, &mut dx, gradient).unwrap();
+    let (unit, n) = (epsilon::<T>(), layout.channels.per_channel() as f64);
+    let shift = |c: usize| (saved.mean[c] * saved.inv_std[c]).to_f64().abs();
+    case.holds(level, "dx", &dx, |i, _| {
+        let c = layout.channel(i);
+        unit * (gamma[c] * saved.inv_std[c]).to_f64().abs() * (16.0 + shift(c))
+    });
+    case.holds(level, "dgamma", &dgamma, |c, _| unit * n * (2.0 + shift(c)));
+    case.holds(level, "dbeta", &dbeta, |_, _| unit * n);
 }
 
 /// `y` by statistics that are off themselves: the mean by half a unit of itself and some of the deviation, the deviation by some of
