@@ -29,10 +29,16 @@ pub(crate) const CHAIN: usize = 64;
 /// Columns whose sums are taken at a time where there is more than one chain.
 pub(crate) const WIDTH: usize = 256;
 
-/// Bytes up to which several rows of a map with so many parameters are taken at a time. Beyond, reading the parameters once for both
-/// saves less than two streams written in turn cost, which is a half where their blocks cross cache lines.
-const fn most_bytes(params: usize) -> usize {
-    if params > 4 { 256 << 10 } else { 32 << 10 }
+/// The most bytes of a map that is done several rows at a time: with more, streams that are written in turn cost more than reading the
+/// parameters once for all saves.
+const MOST_BYTES: usize = 1 << 20;
+/// Addresses that are a multiple of so many bytes apart look alike to a load that passes a store.
+const ALIAS: usize = 4096;
+
+/// Whether rows of so many bytes may be written in turn.
+const fn apart(bytes: usize) -> bool {
+    let beyond = bytes % ALIAS;
+    beyond >= 64 && ALIAS - beyond >= 64
 }
 
 impl Columns {
@@ -96,7 +102,8 @@ pub(crate) fn map_columns<T: Element, S: Simd, const N: usize, const P: usize>(
     f: impl Fn([T::Lanes<S>; P], [T::Lanes<S>; N], T::Lanes<S>) -> T::Lanes<S>,
 ) {
     let group = columns.step(MAP_ROWS);
-    let whole = if size_of_val(y) <= most_bytes(P) { y.len() - y.len() % group } else { 0 };
+    let several = size_of_val(y) <= MOST_BYTES && apart(columns.pitch.saturating_mul(size_of::<T>()));
+    let whole = if several { y.len() - y.len() % group } else { 0 };
     let Some((groups, rest)) = y.split_at_mut_checked(whole) else { return };
     let mut start = 0;
     for group in groups.chunks_exact_mut(group) {
