@@ -1,6 +1,6 @@
 //! The kernel of training's backward pass, in the same parts as the forward one.
 
-use super::forward::normalise;
+use super::forward::{SCALES, Scales, normalise, part_of};
 use super::{Affine, AffineGradient, Saved};
 use crate::moments::Narrow;
 use crate::simd::apply::map;
@@ -9,19 +9,18 @@ use crate::simd::planes::{TILE, map_planes, plane, plane_mut, splat_at, sum_plan
 use crate::simd::{Lanes, Simd};
 use crate::{Activation, Channels, Element, Level};
 
-/// What of `dy` reaches the normalised value, whose parameters are `[mean, inv_std, gamma, beta]`: all of it, or what a ReLU after
-/// it lets through.
+/// What of `dy` reaches the normalised value, `(x - mean) * scale + beta`: all of it, or what a ReLU after it lets through.
 #[inline(always)]
 fn passed<T: Element, S: Simd, const RELU: bool>(
     simd: S,
-    params: [T::Lanes<S>; 4],
+    [mean, scale, beta]: [T::Lanes<S>; 3],
     x: T::Lanes<S>,
     dy: T::Lanes<S>,
 ) -> T::Lanes<S> {
     if !RELU {
         return dy;
     }
-    let y = Activation::Relu.value::<T, S>(simd, normalise::<T, S>(params, x));
+    let y = Activation::Relu.value::<T, S>(simd, (x - mean).mul_add(scale, beta));
     dy * Activation::Relu.derivative::<T, S>(simd, y)
 }
 
@@ -32,22 +31,21 @@ fn gradient_terms<T: Element, S: Simd, const RELU: bool>(
     params: [T::Lanes<S>; 4],
     [x, dy]: [T::Lanes<S>; 2],
 ) -> [T::Lanes<S>; 2] {
-    let [mean, ..] = params;
-    [passed::<T, S, RELU>(simd, params, x, dy), x - mean]
+    let [mean, inv_std, gamma, beta] = params;
+    [passed::<T, S, RELU>(simd, [mean, inv_std * gamma, beta], x, dy), x - mean]
 }
 
-/// `dx`, with `1 / n`, from `[mean, inv_std, gamma, beta, dgamma, dbeta]`.
+/// `dx`, with `1 / n`, from `[mean, scale, beta, slope, dbeta]`: `scale = gamma * inv_std`, `slope = dgamma * inv_std / n`.
 #[inline(always)]
 fn gradient<T: Element, S: Simd, const RELU: bool>(
     simd: S,
     per_n: T::Lanes<S>,
-    [mean, inv_std, gamma, beta, dgamma, dbeta]: [T::Lanes<S>; 6],
+    [mean, scale, beta, slope, dbeta]: [T::Lanes<S>; 5],
     x: T::Lanes<S>,
     dy: T::Lanes<S>,
 ) -> T::Lanes<S> {
-    let dy = passed::<T, S, RELU>(simd, [mean, inv_std, gamma, beta], x, dy);
-    let slope = dgamma * inv_std * per_n;
-    (gamma * inv_std) * (x - mean).neg_mul_add(slope, dbeta.neg_mul_add(per_n, dy))
+    let dy = passed::<T, S, RELU>(simd, [mean, scale, beta], x, dy);
+    scale * (x - mean).neg_mul_add(slope, dbeta.neg_mul_add(per_n, dy))
 }
 
 /// `[sum dy, sum dy * (x - mean)]` of some columns, from `[x, dy]` and `[mean, inv_std, gamma, beta]`, of which only a ReLU needs all.
@@ -163,30 +161,43 @@ pub(crate) fn map_gradients<T: Element, S: Simd, const RELU: bool>(
     dx: &mut [T],
     params: [&[T]; 6],
 ) {
-    let per_n = T::Lanes::<S>::splat(simd, T::from(1) / n);
-    match dy {
-        Some(dy) => map_columns(
-            simd,
-            columns,
-            [x, dy],
-            dx,
-            params,
-            #[inline(always)]
-            |params, [x, dy], _| gradient::<T, S, RELU>(simd, per_n, params, x, dy),
-        ),
-        None => map_columns(
-            simd,
-            columns,
-            [x],
-            dx,
-            params,
-            #[inline(always)]
-            |params, [x], dy| gradient::<T, S, RELU>(simd, per_n, params, x, dy),
-        ),
+    let inverse = T::from(1) / n;
+    let per_n = T::Lanes::<S>::splat(simd, inverse);
+    let (mut scales, mut slopes) = (Scales::new(), Scales::new());
+    for first in (0..columns.width).step_by(SCALES) {
+        let [mean, inv_std, gamma, beta, dgamma, dbeta] = part_of(params, first);
+        let params = [
+            mean,
+            scales.products(simd, [gamma, inv_std], T::from(1)),
+            beta,
+            slopes.products(simd, [dgamma, inv_std], inverse),
+            dbeta,
+        ];
+        let columns = columns.part(first, SCALES);
+        match dy {
+            Some(dy) => map_columns(
+                simd,
+                columns,
+                [x, dy],
+                dx,
+                params,
+                #[inline(always)]
+                |params, [x, dy], _| gradient::<T, S, RELU>(simd, per_n, params, x, dy),
+            ),
+            None => map_columns(
+                simd,
+                columns,
+                [x],
+                dx,
+                params,
+                #[inline(always)]
+                |params, [x], dy| gradient::<T, S, RELU>(simd, per_n, params, x, dy),
+            ),
+        }
     }
 }
 
-/// [`map_gradients`] of planes, the channels from `first` on.
+/// [`map_gradients`] of at most [`TILE`] channels of planes, from `first` on.
 #[inline(always)]
 fn map_plane_gradients<T: Element, S: Simd, const RELU: bool>(
     simd: S,
@@ -198,7 +209,18 @@ fn map_plane_gradients<T: Element, S: Simd, const RELU: bool>(
     dx: &mut [T],
     params: [&[T]; 6],
 ) {
-    let per_n = T::Lanes::<S>::splat(simd, T::from(1) / n);
+    let inverse = T::from(1) / n;
+    let per_n = T::Lanes::<S>::splat(simd, inverse);
+    let [mean, inv_std, gamma, beta, dgamma, dbeta] = params;
+    let (mut scale, mut slope) = ([T::default(); TILE], [T::default(); TILE]);
+    for (((scale, slope), (gamma, dgamma)), inv_std) in
+        scale.iter_mut().zip(&mut slope).zip(gamma.iter().zip(dgamma)).zip(inv_std)
+    {
+        (*scale, *slope) = (*gamma * *inv_std, *dgamma * *inv_std * inverse);
+    }
+    let count = mean.len();
+    let (Some(scale), Some(slope)) = (scale.get(..count), slope.get(..count)) else { return };
+    let params = [mean, scale, beta, slope, dbeta];
     match dy {
         Some(dy) => map_planes(
             simd,

@@ -1,6 +1,7 @@
 //! The kernels of evaluation: statistics that are known before.
 
 use super::backward::{sum_gradients, sum_narrow_gradients, sum_plane_gradients};
+use super::forward::{SCALES, Scales, part_of};
 use super::{Affine, AffineGradient, Running};
 use crate::moments::Narrow;
 use crate::simd::apply::map;
@@ -8,9 +9,6 @@ use crate::simd::columns::{Columns, WIDTH, map_columns};
 use crate::simd::planes::{TILE, map_planes};
 use crate::simd::{Lanes, Simd};
 use crate::{Channels, Element};
-
-/// Columns whose scales an evaluation computes at a time.
-const SCALES: usize = 1024;
 
 /// `y = (x - mean) * scale + beta`; `x` is `y` where there is none.
 #[inline(always)]
@@ -101,17 +99,14 @@ fn map_scaled<T: Element, S: Simd, const P: usize>(
     y: &mut [T],
     f: impl Fn([T::Lanes<S>; P], T::Lanes<S>) -> T::Lanes<S>,
 ) {
-    let mut scales = [T::default(); SCALES];
+    let mut scales = Scales::new();
     let narrow =
         if channels.inner() == 1 { Narrow::of::<T>(channels.outer(), channels.channels()) } else { None };
     let mut buffers;
     for (i, gamma) in gamma.chunks(SCALES).enumerate() {
         let first = i * SCALES;
-        let mut params = params.map(
-            #[inline(always)]
-            |p| p.get(first..).and_then(|p| p.get(..gamma.len())).unwrap_or_default(),
-        );
-        let Some(scale) = scales.get_mut(..gamma.len()) else { return };
+        let mut params = part_of(params, first);
+        let Some(scale) = scales.0.get_mut(..gamma.len()) else { return };
         if let Some(variance) = params.first_mut() {
             evaluation_scale(simd, epsilon, [gamma, variance], scale);
             *variance = scale;
@@ -202,12 +197,12 @@ pub(super) fn fold_kernel<T: Element, S: Simd>(
     bias: &mut [T],
 ) {
     let outputs = Columns::all(bias.len());
-    let mut scales = [T::default(); SCALES];
+    let mut scales = Scales::new();
     let affine = affine.gamma.chunks(SCALES).zip(affine.beta.chunks(SCALES));
     let running = running.mean.chunks(SCALES).zip(running.variance.chunks(SCALES));
     let all = affine.zip(running).zip(bias.chunks_mut(SCALES));
     for (i, (((gamma, beta), (mean, variance)), bias)) in all.enumerate() {
-        let Some(scale) = scales.get_mut(..bias.len()) else { return };
+        let Some(scale) = scales.0.get_mut(..bias.len()) else { return };
         evaluation_scale(simd, epsilon, [gamma, variance], scale);
         map(
             simd,

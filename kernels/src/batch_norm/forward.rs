@@ -96,6 +96,45 @@ impl<T: Element> Finish<T> {
     }
 }
 
+/// Columns whose scales are computed at a time.
+pub(super) const SCALES: usize = 1024;
+
+/// Scales, each row of them read anew: in whole cache lines.
+#[repr(align(64))]
+pub(super) struct Scales<T>(pub(super) [T; SCALES]);
+
+impl<T: Element> Scales<T> {
+    pub(super) fn new() -> Self {
+        Self([T::default(); SCALES])
+    }
+
+    /// `a * b * factor` of two parameters.
+    #[inline(always)]
+    pub(super) fn products<S: Simd>(&mut self, simd: S, [a, b]: [&[T]; 2], factor: T) -> &[T] {
+        let Some(scale) = self.0.get_mut(..a.len()) else { return &[] };
+        let factor = T::Lanes::<S>::splat(simd, factor);
+        map(
+            simd,
+            [a, b],
+            [&mut *scale],
+            #[inline(always)]
+            |[a, b], _| [a * b * factor],
+        );
+        scale
+    }
+}
+
+/// Columns `first .. first + SCALES` of each parameter, or as many as there are.
+#[inline(always)]
+pub(super) fn part_of<T, const P: usize>(params: [&[T]; P], first: usize) -> [&[T]; P] {
+    let mut parts = [&[][..]; P];
+    for (part, param) in parts.iter_mut().zip(params) {
+        let rest = param.get(first..).unwrap_or_default();
+        *part = rest.get(..SCALES).unwrap_or(rest);
+    }
+    parts
+}
+
 /// `(x - mean) * (inv_std * gamma) + beta`.
 #[inline(always)]
 pub(crate) fn normalise<T: Element, S: Simd>(
@@ -131,17 +170,22 @@ pub(crate) fn map_normalised<T: Element, S: Simd>(
     finish: &Finish<T>,
 ) {
     let floor = T::Lanes::<S>::splat(simd, finish.floor);
+    let mut scales = Scales::new();
     let piece = finish.piece(y.len(), columns.pitch);
     for (x, y) in x.chunks(piece).zip(y.chunks_mut(piece)) {
-        map_columns(
-            simd,
-            columns,
-            [x],
-            y,
-            params,
-            #[inline(always)]
-            |params, [x], _| floor.max(normalise::<T, S>(params, x)),
-        );
+        for first in (0..columns.width).step_by(SCALES) {
+            let [mean, inv_std, gamma, beta] = part_of(params, first);
+            let scale = scales.products(simd, [inv_std, gamma], T::from(1));
+            map_columns(
+                simd,
+                columns.part(first, SCALES),
+                [x],
+                y,
+                [mean, scale, beta],
+                #[inline(always)]
+                |[mean, scale, beta], [x], _| floor.max((x - mean).mul_add(scale, beta)),
+            );
+        }
         finish.apply(y);
     }
 }
