@@ -13,22 +13,34 @@ use slicewise_benches::Comparison;
 /// Channels of dense features, and of images.
 const FEATURES: usize = 256;
 const PLANES: usize = 16;
+const SHAPES: [[usize; 3]; 3] = [[64, 500, 1], [256, 1024, 1], [64, 16, 256]];
 
 pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
     let features = [n / FEATURES, FEATURES, 1];
     let planes = [4, PLANES, n / (4 * PLANES)];
     let mut all = vec![
-        forward(n, "batch norm (N, D)", features),
-        forward(n, "batch norm (N, C, HW)", planes),
+        forward("batch norm (N, D)", features),
+        forward("batch norm (N, C, HW)", planes),
         evaluate(n, features),
-        backward(n, "batch norm backward (N, D)", features),
-        backward(n, "batch norm backward (N, C, HW)", planes),
+        backward("batch norm backward (N, D)", features),
+        backward("batch norm backward (N, C, HW)", planes),
         statistics(n),
         statistics_of_bytes(n),
         center(n),
         center_bytes(n),
         rows(n),
     ];
+    // Layers of real networks: a dense one, a wide one, images.
+    for shape in SHAPES
+        .into_iter()
+        .filter(|shape| n <= shape.iter().product() && shape.iter().product::<usize>() <= 2 * n)
+    {
+        let [outer, count, inner] = shape;
+        let shape_name =
+            if inner == 1 { format!("{outer}x{count}") } else { format!("{outer}x{count}x{inner}") };
+        all.push(forward(&format!("batch norm {shape_name}"), shape));
+        all.push(backward(&format!("batch norm backward {shape_name}"), shape));
+    }
     for features in [64, 500, 1024] {
         all.push(layer(n, features));
         all.push(layer_backward(n, features));
@@ -36,17 +48,101 @@ pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
     all
 }
 
-/// Each channel's values and parameters, one loop a pass, as one would write it: `f(channel, elements)`.
-fn each_channel(
-    [outer, count, inner]: [usize; 3],
-    mut f: impl FnMut(usize, &mut dyn Iterator<Item = usize>),
-) {
-    for c in 0..count {
-        f(c, &mut (0..outer).flat_map(|o| (0..inner).map(move |i| (o * count + c) * inner + i)));
+/// Loops as one would write them for the compiler to vectorise. Data is (N, C, HW), rows where HW is 1: what is summed goes down the
+/// rows, or into sixteen sums side by side along a plane.
+mod loops {
+    const SIDE: usize = 16;
+
+    /// `[sum a, sum b]` of each channel, `[a, b] = f(channel, x[i], dy[i])`.
+    fn sums(
+        [_, count, inner]: [usize; 3],
+        [x, dy]: [&[f32]; 2],
+        totals: &mut [Vec<f32>; 2],
+        f: impl Fn(usize, f32, f32) -> [f32; 2],
+    ) {
+        let [first, second] = totals;
+        first.fill(0.0);
+        second.fill(0.0);
+        if inner == 1 {
+            for (x, dy) in x.chunks_exact(count).zip(dy.chunks_exact(count)) {
+                let sums = first.iter_mut().zip(&mut *second);
+                for (c, ((x, dy), (a, b))) in x.iter().zip(dy).zip(sums).enumerate() {
+                    let terms = f(c, *x, *dy);
+                    *a += terms[0];
+                    *b += terms[1];
+                }
+            }
+            return;
+        }
+        for (plane, (x, dy)) in x.chunks_exact(inner).zip(dy.chunks_exact(inner)).enumerate() {
+            let c = plane % count;
+            let (mut a, mut b) = ([0.0f32; SIDE], [0.0f32; SIDE]);
+            for (x, dy) in x.chunks_exact(SIDE).zip(dy.chunks_exact(SIDE)) {
+                for i in 0..SIDE {
+                    let terms = f(c, x[i], dy[i]);
+                    a[i] += terms[0];
+                    b[i] += terms[1];
+                }
+            }
+            first[c] += a.iter().sum::<f32>();
+            second[c] += b.iter().sum::<f32>();
+        }
+    }
+
+    /// `y[i] = f(channel, x[i], dy[i])`
+    fn map(
+        [_, count, inner]: [usize; 3],
+        [x, dy]: [&[f32]; 2],
+        y: &mut [f32],
+        f: impl Fn(usize, f32, f32) -> f32,
+    ) {
+        if inner == 1 {
+            let rows = x.chunks_exact(count).zip(dy.chunks_exact(count));
+            for (y, (x, dy)) in y.chunks_exact_mut(count).zip(rows) {
+                for (c, (y, (x, dy))) in y.iter_mut().zip(x.iter().zip(dy)).enumerate() {
+                    *y = f(c, *x, *dy);
+                }
+            }
+            return;
+        }
+        let planes = x.chunks_exact(inner).zip(dy.chunks_exact(inner));
+        for (plane, (y, (x, dy))) in y.chunks_exact_mut(inner).zip(planes).enumerate() {
+            for (y, (x, dy)) in y.iter_mut().zip(x.iter().zip(dy)) {
+                *y = f(plane % count, *x, *dy);
+            }
+        }
+    }
+
+    /// One reading for both moments, about the first value of each channel.
+    pub(super) fn forward(shape: [usize; 3], x: &[f32], y: &mut [f32], totals: &mut [Vec<f32>; 2]) {
+        let [outer, count, inner] = shape;
+        let per_channel = (outer * inner) as f32;
+        let pivots: Vec<f32> = (0..count).map(|c| x[c * inner]).collect();
+        let pivots = &pivots[..count];
+        sums(shape, [x, x], totals, |c, x, _| [x - pivots[c], (x - pivots[c]) * (x - pivots[c])]);
+        let [mean, scale] = totals;
+        for ((mean, scale), pivot) in mean.iter_mut().zip(&mut *scale).zip(pivots) {
+            let offset = *mean / per_channel;
+            *scale = 1.0 / (*scale / per_channel - offset * offset + 1e-5).sqrt();
+            *mean = pivot + offset;
+        }
+        let (mean, scale) = (&mean[..count], &scale[..count]);
+        map(shape, [x, x], y, |c, x, _| (x - mean[c]) * scale[c]);
+    }
+
+    /// With mean 0 and deviation 1.
+    pub(super) fn backward(shape: [usize; 3], x: [&[f32]; 2], dx: &mut [f32], totals: &mut [Vec<f32>; 2]) {
+        let [outer, count, inner] = shape;
+        let per_n = 1.0 / (outer * inner) as f32;
+        sums(shape, x, totals, |_, x, dy| [dy, dy * x]);
+        let [dbeta, dgamma] = totals;
+        let (dbeta, dgamma) = (&dbeta[..count], &dgamma[..count]);
+        map(shape, x, dx, |c, x, dy| dy - per_n * (dbeta[c] + x * dgamma[c]));
     }
 }
 
-fn forward(n: usize, name: &str, shape: [usize; 3]) -> Comparison {
+fn forward(name: &str, shape: [usize; 3]) -> Comparison {
+    let n = shape.iter().product();
     let (count, channels) = (shape[1], Channels::first(shape[0], shape[1], shape[2]));
     let (x, mut y, level) = (values(n), vec![0.0; n], Level::detect());
     let (gamma, beta) = (vec![1.0; count], vec![0.0; count]);
@@ -59,21 +155,9 @@ fn forward(n: usize, name: &str, shape: [usize; 3]) -> Comparison {
         batch_norm_forward(level, &BatchNorm::DEFAULT, 0, channels, &x, affine, running, saved, &mut y)
             .expect("it fits");
     });
-    let (x, mut y) = (values(n), vec![0.0f32; n]);
-    let per_channel = (n / count) as f32;
+    let (x, mut y, mut totals) = (values(n), vec![0.0f32; n], [vec![0.0f32; count], vec![0.0; count]]);
     let row = row.with("loop", move || {
-        let x = black_box(&x);
-        let mut moments = vec![(0.0f32, 0.0f32); count];
-        each_channel(shape, |c, elements| moments[c].0 = elements.map(|i| x[i]).sum::<f32>() / per_channel);
-        each_channel(shape, |c, elements| {
-            let mean = moments[c].0;
-            moments[c].1 = elements.map(|i| (x[i] - mean) * (x[i] - mean)).sum::<f32>() / per_channel;
-        });
-        each_channel(shape, |c, elements| {
-            let (mean, variance) = moments[c];
-            let inv_std = 1.0 / (variance + 1e-5).sqrt();
-            elements.for_each(|i| y[i] = (x[i] - mean) * inv_std);
-        });
+        loops::forward(shape, black_box(&x), &mut y, &mut totals);
         black_box(&mut y);
     });
     limit(row, n, 1, 1)
@@ -101,7 +185,8 @@ fn evaluate(n: usize, shape: [usize; 3]) -> Comparison {
     limit(row, n, 1, 1)
 }
 
-fn backward(n: usize, name: &str, shape: [usize; 3]) -> Comparison {
+fn backward(name: &str, shape: [usize; 3]) -> Comparison {
+    let n = shape.iter().product();
     let (count, channels) = (shape[1], Channels::first(shape[0], shape[1], shape[2]));
     let (x, dy, mut dx, level) = (values(n), values(n), vec![0.0; n], Level::detect());
     let (ones, zeros) = (vec![1.0; count], vec![0.0; count]);
@@ -112,20 +197,9 @@ fn backward(n: usize, name: &str, shape: [usize; 3]) -> Comparison {
         batch_norm_backward(level, channels, &x, &ones, saved, &dy, &mut dx, gradient).expect("it fits");
     });
     let (x, dy, mut dx) = (values(n), values(n), vec![0.0f32; n]);
-    let per_n = count as f32 / n as f32;
+    let mut totals = [vec![0.0f32; count], vec![0.0; count]];
     let row = row.with("loop", move || {
-        let (x, dy) = (black_box(&x), &dy);
-        let mut sums = vec![(0.0f32, 0.0f32); count];
-        each_channel(shape, |c, elements| {
-            for i in elements {
-                sums[c].0 += dy[i];
-                sums[c].1 += dy[i] * x[i];
-            }
-        });
-        each_channel(shape, |c, elements| {
-            let (dbeta, dgamma) = sums[c];
-            elements.for_each(|i| dx[i] = dy[i] - per_n * (dbeta + x[i] * dgamma));
-        });
+        loops::backward(shape, [black_box(&x), &dy], &mut dx, &mut totals);
         black_box(&mut dx);
     });
     limit(row, n, 2, 1)

@@ -81,18 +81,33 @@ fn maxout_kernel<T: Element, S: Simd>(simd: S, pieces: usize, units: usize, x: &
     let rows = x.chunks_exact((pieces * units).max(1)).zip(y.chunks_exact_mut(units.max(1)));
     for (x, y) in rows {
         let mut x = x.chunks_exact(units.max(1));
-        let Some(first) = x.next() else { return };
-        y.clone_from_slice(first);
+        match (x.next(), x.next()) {
+            (Some(first), Some(second)) => map(
+                simd,
+                [second, first],
+                [&mut *y],
+                #[inline(always)]
+                |[x, y], _| [larger(x, y)],
+            ),
+            (Some(only), None) => y.clone_from_slice(only),
+            _ => return,
+        }
         for x in x {
             map(
                 simd,
                 [x],
                 [&mut *y],
                 #[inline(always)]
-                |[x], [y]| [T::Lanes::<S>::select(x.eq(x), x.max(y), x)],
+                |[x], [y]| [larger(x, y)],
             );
         }
     }
+}
+
+/// The larger of two, or NaN.
+#[inline(always)]
+fn larger<V: Lanes>(x: V, y: V) -> V {
+    V::select(x.eq(x), x.max(y), x)
 }
 
 #[inline(always)]

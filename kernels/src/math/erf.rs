@@ -2,7 +2,7 @@
 
 use super::exp::exp_negative;
 use super::polynomial;
-use crate::simd::Lanes;
+use crate::simd::Single;
 
 /// Where `erf` is near 1 rather than near `x`.
 const FAR: f32 = 0.92;
@@ -10,7 +10,7 @@ const FAR: f32 = 0.92;
 /// `erf(x)`, odd to the last bit: `x + x P(x^2)` near 0, `1 - e^-Q(|x|)` beyond, with polynomials of least maximum error, 0.02
 /// ULP each. (After Cody, Rational Chebyshev approximations for the error function, 1969, which splits it likewise.)
 #[inline(always)]
-pub(crate) fn erf<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn erf<L: Single>(simd: L::Simd, x: L) -> L {
     let c = |c| L::splat(simd, c);
     let sign = c(-0.0);
     let t = x.or_bits(sign).xor_bits(sign);

@@ -4,7 +4,7 @@
 //! subtractions; `e^r` by a polynomial; `2^n` by its exponent bits. (Muller, Elementary Functions, 3rd ed., ch. 11.)
 
 use super::polynomial;
-use crate::simd::Lanes;
+use crate::simd::Single;
 
 const LOG2_E: f32 = core::f32::consts::LOG2_E;
 /// `ln 2` in two parts; the first has 9 zeros at its end, so that `n * LN2_HI` is exact.
@@ -15,20 +15,16 @@ const ROUND: f32 = 12_582_912.0;
 
 /// `e^x`.
 #[inline(always)]
-pub(crate) fn exp<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn exp<L: Single>(simd: L::Simd, x: L) -> L {
     // e^-104 is below half the smallest subnormal, e^89 overflows; beyond, the exponent would wrap.
     let x = L::splat(simd, 89.0).min(L::splat(simd, -104.0).max(x));
-    // The low bits of `z` are n + 254, of `half` floor(n / 2) + 127, of `z - half` ceil(n / 2) + 127: exponents.
-    let (z, u) = exp_reduced(simd, x, 254.0);
-    let half = z.shr_bits::<1>();
-    let scale = half.shl_bits::<23>();
-    // In two steps, since 2^-150 is no `f32`, and 2^128 none either.
-    u.mul_add(scale, scale) * z.sub_bits(half).shl_bits::<23>()
+    let (z, r) = reduce(simd, x, L::POWER);
+    (L::splat(simd, 1.0) + exp_m1_reduced(simd, r)).scale_by_power(simd, z)
 }
 
 /// `e^x` for `x <= 0`.
 #[inline(always)]
-pub(crate) fn exp_negative<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn exp_negative<L: Single>(simd: L::Simd, x: L) -> L {
     let (u, scale) = exp_parts(simd, L::splat(simd, -104.0).max(x), None);
     u.mul_add(scale, scale) * L::splat(simd, DOWN)
 }
@@ -38,23 +34,23 @@ pub(super) const DOWN: f32 = f32::from_bits((127 - 64) << 23);
 
 /// `e^r - 1` and `2^(n + 64)`, with `x + low = n ln 2 + r`: for `x` in [-130, 0] and a `low` that is small beside it.
 #[inline(always)]
-pub(super) fn exp_parts<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L, low: Option<L>) -> (L, L) {
+pub(super) fn exp_parts<L: Single>(simd: L::Simd, x: L, low: Option<L>) -> (L, L) {
     let bias = L::splat(simd, ROUND + 127.0 + 64.0);
     // Not `map_or`: core's adaptors cannot be forced in line.
     let sum = if let Some(low) = low { x + low } else { x };
     let z = sum.mul_add(L::splat(simd, LOG2_E), bias);
-    let r = reduce(simd, x, z - bias);
+    let r = reduced(simd, x, z - bias);
     let r = if let Some(low) = low { r + low } else { r };
     (exp_m1_reduced(simd, r), z.shl_bits::<23>())
 }
 
 /// `2^x`.
 #[inline(always)]
-pub(crate) fn exp2<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn exp2<L: Single>(simd: L::Simd, x: L) -> L {
     let c = |c| L::splat(simd, c);
     // 2^-151 is below half the smallest subnormal, 2^128 overflows; beyond, the exponent would wrap.
     let x = c(128.5).min(c(-151.0).max(x));
-    let bias = c(ROUND + 254.0);
+    let bias = c(L::POWER);
     let z = x + bias;
     let r = x - (z - bias);
     // Least maximum error of 2^r - 1 for this degree: 0.05 ULP of 2^r.
@@ -70,42 +66,22 @@ pub(crate) fn exp2<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
             0.000_154_628_83,
         ],
     );
-    let half = z.shr_bits::<1>();
-    let scale = half.shl_bits::<23>();
-    u.mul_add(scale, scale) * z.sub_bits(half).shl_bits::<23>()
-}
-
-/// `n + bias` in the low bits of the first, `e^r - 1` as the second: with what rounding `r` loses, a fifth of the last place.
-#[inline(always)]
-fn exp_reduced<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L, bias: f32) -> (L, L) {
-    let bias = L::splat(simd, ROUND + bias);
-    let z = x.mul_add(L::splat(simd, LOG2_E), bias);
-    let n = z - bias;
-    let (high, low) = (n.neg_mul_add(L::splat(simd, LN2_HI), x), n * L::splat(simd, LN2_LO));
-    let r = high - low;
-    let lost = (high - r) - low;
-    (z, r + exp_m1_less(simd, r, lost))
+    (c(1.0) + u).scale_by_power(simd, z)
 }
 
 /// `e^r - 1` for `|r| <= ln 2 / 2`, to 0.052 ULP of `e^r`: the least maximum error for this degree.
 #[inline(always)]
-fn exp_m1_reduced<L: Lanes<Scalar = f32>>(simd: L::Simd, r: L) -> L {
-    exp_m1_less(simd, r, r)
-}
-
-/// `e^r - 1 - r`, and `plus`.
-#[inline(always)]
-fn exp_m1_less<L: Lanes<Scalar = f32>>(simd: L::Simd, r: L, plus: L) -> L {
+fn exp_m1_reduced<L: Single>(simd: L::Simd, r: L) -> L {
     let c = |c| L::splat(simd, c);
     let r2 = r * r;
     let low = r.mul_add(c(0.166_665_21), c(0.499_999_94));
     let high = r2.mul_add(c(0.001_382_073_4), r.mul_add(c(0.008_368_677), c(0.041_668_266)));
-    r2.mul_add(high.mul_add(r2, low), plus)
+    r2.mul_add(high.mul_add(r2, low), r)
 }
 
 /// `e^x - 1` for `x <= 0`.
 #[inline(always)]
-pub(crate) fn exp_m1_negative<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn exp_m1_negative<L: Single>(simd: L::Simd, x: L) -> L {
     // e^-18 is below a quarter of the last place of 1.
     let (u, scale) = exp_m1_parts(simd, L::splat(simd, -18.0).max(x), 127.0);
     // 2^n (e^r - 1) + (2^n - 1)
@@ -114,7 +90,7 @@ pub(crate) fn exp_m1_negative<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L 
 
 /// `e^x - 1`.
 #[inline(always)]
-pub(crate) fn exp_m1<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn exp_m1<L: Single>(simd: L::Simd, x: L) -> L {
     let c = |c| L::splat(simd, c);
     let (u, half) = exp_m1_parts(simd, c(89.0).min(c(-18.0).max(x)), 126.0);
     // Half of it, for 2^128 is no `f32`.
@@ -125,10 +101,8 @@ pub(crate) fn exp_m1<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
 
 /// `e^r - 1`, accurate near 0, and `2^(n + bias - 127)`.
 #[inline(always)]
-fn exp_m1_parts<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L, bias: f32) -> (L, L) {
-    let bias = L::splat(simd, ROUND + bias);
-    let z = x.mul_add(L::splat(simd, LOG2_E), bias);
-    let r = reduce(simd, x, z - bias);
+fn exp_m1_parts<L: Single>(simd: L::Simd, x: L, bias: f32) -> (L, L) {
+    let (z, r) = reduce(simd, x, ROUND + bias);
     // Least maximum error of e^r - 1 for this degree: 0.007 ULP.
     let q = polynomial(
         simd,
@@ -138,9 +112,17 @@ fn exp_m1_parts<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L, bias: f32) -> (L, L
     ((r * r).mul_add(q, r), z.shl_bits::<23>())
 }
 
+/// `n + bias`, and `x - n ln 2`.
+#[inline(always)]
+fn reduce<L: Single>(simd: L::Simd, x: L, bias: f32) -> (L, L) {
+    let bias = L::splat(simd, bias);
+    let z = x.mul_add(L::splat(simd, LOG2_E), bias);
+    (z, reduced(simd, x, z - bias))
+}
+
 /// `x - n ln 2`
 #[inline(always)]
-fn reduce<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L, n: L) -> L {
+fn reduced<L: Single>(simd: L::Simd, x: L, n: L) -> L {
     let r = n.neg_mul_add(L::splat(simd, LN2_HI), x);
     n.neg_mul_add(L::splat(simd, LN2_LO), r)
 }
@@ -170,7 +152,7 @@ mod tests {
             |x| if x > 0.0 { 0.0 } else { libm::expm1(x) },
         );
         #[inline(always)]
-        fn negative<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+        fn negative<L: Single>(simd: L::Simd, x: L) -> L {
             exp_m1_negative(simd, L::splat(simd, 0.0).min(x))
         }
     }

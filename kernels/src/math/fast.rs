@@ -3,7 +3,7 @@
 
 use super::exp::DOWN;
 use super::polynomial;
-use crate::simd::Lanes;
+use crate::simd::Single;
 
 /// [`reciprocal`]'s `magic` that keeps `|e|` below 0.0506, the least there is.
 const MAGIC: u32 = 0x7ef3_11c7;
@@ -14,7 +14,7 @@ const MAGIC: u32 = 0x7ef3_11c7;
 /// `r (1 + e) (1 + e^2 + e^4)` are the first six terms: the same bits everywhere, which no CPU's own estimate is. (Blinn,
 /// Floating-point tricks, 1997.)
 #[inline(always)]
-fn reciprocal<L: Lanes<Scalar = f32>>(simd: L::Simd, d: L, magic: u32) -> [L; 3] {
+fn reciprocal<L: Single>(simd: L::Simd, d: L, magic: u32) -> [L; 3] {
     let r = L::splat(simd, f32::from_bits(magic)).sub_bits(d);
     let e = r.neg_mul_add(d, L::splat(simd, 1.0));
     let square = e * e;
@@ -27,7 +27,7 @@ const TOP: f32 = 8.036_061;
 /// `tanh(x)`, odd to the last bit and never beyond 1: `(x + x^3 P(x^2)) / Q(x^2)`, of least maximum error, 0.3 ULP. The last bits of the
 /// coefficients are those with the least error after all roundings.
 #[inline(always)]
-pub(crate) fn tanh<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn tanh<L: Single>(simd: L::Simd, x: L) -> L {
     let x = L::splat(simd, TOP).min(L::splat(simd, -TOP).max(x));
     let square = x * x;
     let p = polynomial(simd, square, [0.134_078_3, 0.003_527_472, 2.113_736_3e-5, 1.409_773_3e-8]);
@@ -44,7 +44,7 @@ const LOW: f32 = -87.973_56;
 
 /// `1 / (1 + e^-x)`, never beyond 1. Below -87.25, where the results are nearly subnormal, it falls to 0 early: at -87.97.
 #[inline(always)]
-pub(crate) fn sigmoid<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn sigmoid<L: Single>(simd: L::Simd, x: L) -> L {
     let c = |c| L::splat(simd, c);
     // Beyond 18 it is 1.
     let x = c(18.0).min(c(LOW).max(x));
@@ -63,7 +63,7 @@ pub(crate) fn sigmoid<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
 /// `x Phi(x) = max(x, 0) - t e^(-t^2 / 2) R(t)`, `t = |x|`, as the accurate one, its digits kept down to the smallest subnormal; at minus
 /// infinity -0.
 #[inline(always)]
-pub(crate) fn gelu<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn gelu<L: Single>(simd: L::Simd, x: L) -> L {
     let c = |c| L::splat(simd, c);
     let sign = c(-0.0);
     // From 14.4 on the tail is 0.
@@ -106,7 +106,7 @@ mod tests {
         check_bounds("tanh", 997, 6.5, 8.0, |level, x, y| map_lanes_at!(level, tanh, x, y), libm::tanh);
         // The inputs below -87.25 are taken at -87.25.
         #[inline(always)]
-        fn above<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+        fn above<L: Single>(simd: L::Simd, x: L) -> L {
             sigmoid(simd, L::splat(simd, -87.25).max(x))
         }
         check_bounds(

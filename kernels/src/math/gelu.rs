@@ -5,14 +5,14 @@
 
 use super::exp::{DOWN, exp_parts};
 use super::polynomial;
-use crate::simd::Lanes;
+use crate::simd::Single;
 
 /// `Phi(0)' = 1 / sqrt(2 pi)`
 const DENSITY: f32 = 0.398_942_3;
 
 /// `x Phi(x) = max(x, 0) - t Phi(-t)`; at minus infinity -0.
 #[inline(always)]
-pub(crate) fn gelu<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn gelu<L: Single>(simd: L::Simd, x: L) -> L {
     let sign = L::splat(simd, -0.0);
     let t = beyond(simd, x);
     let (u, scale) = exp_half_square(simd, t);
@@ -23,7 +23,7 @@ pub(crate) fn gelu<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
 
 /// `Phi(x) + x Phi'(x)`, which is `e^(-t^2 / 2) (R(t) - t Phi'(0))` where x is negative, and 1 less that where it is not.
 #[inline(always)]
-pub(crate) fn gelu_derivative<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn gelu_derivative<L: Single>(simd: L::Simd, x: L) -> L {
     let t = beyond(simd, x);
     let (u, scale) = exp_half_square(simd, t);
     let d = t.neg_mul_add(L::splat(simd, DENSITY), ratio(simd, t));
@@ -33,7 +33,7 @@ pub(crate) fn gelu_derivative<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L 
 
 /// `|x|`, or 15, from where on the tail is 0.
 #[inline(always)]
-fn beyond<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+fn beyond<L: Single>(simd: L::Simd, x: L) -> L {
     let sign = L::splat(simd, -0.0);
     L::splat(simd, 15.0).min(x.or_bits(sign).xor_bits(sign))
 }
@@ -41,7 +41,7 @@ fn beyond<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
 /// `e^(-t^2 / 2)`, as [`exp_parts`]: the square in two parts, the first of which is exact, for an error of its last place would be
 /// one of 50 in the result's.
 #[inline(always)]
-fn exp_half_square<L: Lanes<Scalar = f32>>(simd: L::Simd, t: L) -> (L, L) {
+fn exp_half_square<L: Single>(simd: L::Simd, t: L) -> (L, L) {
     let half = L::splat(simd, -0.5);
     let high = t.and_bits(L::splat(simd, f32::from_bits(0xffff_f000)));
     let low = (t + high) * (t - high);
@@ -51,7 +51,7 @@ fn exp_half_square<L: Lanes<Scalar = f32>>(simd: L::Simd, t: L) -> (L, L) {
 /// `R(t) = e^(t^2 / 2) Phi(-t)` in [0, 15], which falls like `1 / t`: `w P(w)` with `w = 3 / (3 + t)`, to 0.35 ULP. (Mills' ratio; the
 /// variable is that of Shepherd and Laframboise, Chebyshev approximation of (1 + 2x) exp(x^2) erfc x, 1981.)
 #[inline(always)]
-fn ratio<L: Lanes<Scalar = f32>>(simd: L::Simd, t: L) -> L {
+fn ratio<L: Single>(simd: L::Simd, t: L) -> L {
     let three = L::splat(simd, 3.0);
     let sum = three + t;
     let w = three / sum;

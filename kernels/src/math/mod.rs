@@ -65,11 +65,11 @@ pub enum Smooth {
 /// The functions of `f32` lanes.
 pub(crate) mod single {
     use super::{Smooth, erf, exp, fast, gelu, log, root, sigmoid, tanh};
-    use crate::simd::Lanes;
+    use crate::simd::Single;
 
     /// `f(x)`
     #[inline(always)]
-    pub(crate) fn smooth<L: Lanes<Scalar = f32>>(simd: L::Simd, f: Smooth, x: L) -> L {
+    pub(crate) fn smooth<L: Single>(simd: L::Simd, f: Smooth, x: L) -> L {
         match f {
             Smooth::Exp => exp::exp(simd, x),
             Smooth::ExpNegative => exp::exp_negative(simd, x),
@@ -128,7 +128,7 @@ pub(crate) mod double {
 
 /// `c[0] + c[1] x + c[2] x^2 + ..` by Horner's rule.
 #[inline(always)]
-fn polynomial<L: crate::simd::Lanes<Scalar = f32>, const N: usize>(simd: L::Simd, x: L, c: [f32; N]) -> L {
+fn polynomial<L: crate::simd::Single, const N: usize>(simd: L::Simd, x: L, c: [f32; N]) -> L {
     let mut terms = c.iter().rev();
     let mut sum = L::splat(simd, terms.next().copied().unwrap_or_default());
     for c in terms {

@@ -1,12 +1,12 @@
 //! `1 / sqrt(x)`.
 
-use crate::simd::Lanes;
+use crate::simd::Single;
 
 /// `1 / sqrt(x)`, correctly rounded where multiply-adds are fused: infinite at both zeros, with their signs; NaN below.
 ///
 /// A Newton step from the quotient, with what its square misses of `1 / x` in full. (Muller, Elementary Functions, 3rd ed., ch. 5.)
 #[inline(always)]
-pub(crate) fn rsqrt<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn rsqrt<L: Single>(simd: L::Simd, x: L) -> L {
     let (zero, one) = (L::splat(simd, 0.0), L::splat(simd, 1.0));
     let y = one / x.sqrt();
     let product = x * y;

@@ -1,11 +1,11 @@
 //! The logistic function, and what is `x` times it: SiLU, and GELU in its form with `tanh`.
 
 use super::exp::{DOWN, exp_negative, exp_parts};
-use crate::simd::Lanes;
+use crate::simd::Single;
 
 /// `1 / (1 + e^-x)`
 #[inline(always)]
-pub(crate) fn sigmoid<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn sigmoid<L: Single>(simd: L::Simd, x: L) -> L {
     let (zero, one, sign) = (L::splat(simd, 0.0), L::splat(simd, 1.0), L::splat(simd, -0.0));
     // e^-|x| never overflows, and e / (1 + e) keeps its digits where the result is small.
     let e = exp_negative(simd, x.or_bits(sign));
@@ -19,13 +19,13 @@ pub(crate) fn sigmoid<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
 
 /// `x / (1 + e^-x)`; at minus infinity -0.
 #[inline(always)]
-pub(crate) fn silu<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn silu<L: Single>(simd: L::Simd, x: L) -> L {
     times_sigmoid(simd, x, x, None)
 }
 
 /// `s + x s (1 - s)`, with `s = sigmoid(x)`.
 #[inline(always)]
-pub(crate) fn silu_derivative<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn silu_derivative<L: Single>(simd: L::Simd, x: L) -> L {
     let one = L::splat(simd, 1.0);
     let x = L::splat(simd, 200.0).min(L::splat(simd, -200.0).max(x));
     let s = sigmoid(simd, x);
@@ -43,7 +43,7 @@ const TWICE_LOW: f32 = -4.534_068e-8;
 /// `x (1 + tanh(v / 2)) / 2 = x sigmoid(v)`, `v = 2 sqrt(2 / pi) (x + 0.044715 x^3)`. (Hendrycks and Gimpel, Gaussian error linear units,
 /// 2016.)
 #[inline(always)]
-pub(crate) fn gelu_tanh<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn gelu_tanh<L: Single>(simd: L::Simd, x: L) -> L {
     let c = |c| L::splat(simd, c);
     // Beyond, the result is 0 or x.
     let x0 = c(12.0).min(c(-12.0).max(x));
@@ -65,7 +65,7 @@ pub(crate) fn gelu_tanh<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
 
 /// `s + x s (1 - s) v'`, with `s = sigmoid(v)`.
 #[inline(always)]
-pub(crate) fn gelu_tanh_derivative<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn gelu_tanh_derivative<L: Single>(simd: L::Simd, x: L) -> L {
     let c = |c| L::splat(simd, c);
     let x = c(12.0).min(c(-12.0).max(x));
     let square = x * x;
@@ -77,7 +77,7 @@ pub(crate) fn gelu_tanh_derivative<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) 
 
 /// `x sigmoid(v + low)`, where `v` has the sign of `x`; scaled, so that a subnormal result is rounded once.
 #[inline(always)]
-fn times_sigmoid<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L, v: L, low: Option<L>) -> L {
+fn times_sigmoid<L: Single>(simd: L::Simd, x: L, v: L, low: Option<L>) -> L {
     let c = |c| L::splat(simd, c);
     let (zero, one, sign) = (c(0.0), c(1.0), c(-0.0));
     // e^-110 times 110 is below half the smallest subnormal.

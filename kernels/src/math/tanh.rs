@@ -1,10 +1,10 @@
 //! The hyperbolic tangent.
 
-use crate::simd::Lanes;
+use crate::simd::Single;
 
 /// `tanh(x)`, odd to the last bit.
 #[inline(always)]
-pub(crate) fn tanh<L: Lanes<Scalar = f32>>(simd: L::Simd, x: L) -> L {
+pub(crate) fn tanh<L: Single>(simd: L::Simd, x: L) -> L {
     let c = |c| L::splat(simd, c);
     let sign = c(-0.0);
     // -|x|; beyond 9.1, tanh is 1.

@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
-use super::{Lanes, Simd};
+use super::{Lanes, Simd, Single};
 
 cpufeatures::new!(has_avx2, "avx2", "fma");
 
@@ -347,3 +347,5 @@ lanes!(
     _mm256_castpd_si256 _mm256_castsi256_pd halves_f64
     operators _mm256_add_pd _mm256_sub_pd _mm256_mul_pd _mm256_div_pd
 );
+
+impl Single for F32 {}

@@ -4,7 +4,7 @@
 use core::arch::x86_64::*;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
-use super::{Lanes, Simd};
+use super::{Lanes, Simd, Single};
 
 cpufeatures::new!(has_avx512, "avx512f", "avx512vl", "avx512bw", "avx512dq", "avx2", "fma");
 
@@ -265,3 +265,20 @@ lanes!(
     _mm512_castpd_si512 _mm512_castsi512_pd halves_f64
     operators _mm512_add_pd _mm512_sub_pd _mm512_mul_pd _mm512_div_pd
 );
+
+impl Single for F32 {
+    #[inline(always)]
+    fn scale_by_power(self, simd: Avx512, z: Self) -> Self {
+        let n = z - Self::splat(simd, Self::POWER);
+        Self(op!(_mm512_scalef_ps; self.0, n.0))
+    }
+
+    #[inline(always)]
+    fn split_power(self, simd: Avx512) -> (Self, Self) {
+        let c = |c| Self::splat(simd, c);
+        let e = Self(op!(_mm512_getexp_ps; self.0));
+        let m = Self(op!(_mm512_getmant_ps::<_MM_MANT_NORM_1_2, _MM_MANT_SIGN_NAN>; self.0));
+        let large = c(f32::from_bits(0x3fb5_04f3)).le(m);
+        (Self::select(large, c(0.5) * m, m), Self::select(large, e + c(1.0), e))
+    }
+}

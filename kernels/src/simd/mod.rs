@@ -35,7 +35,7 @@ pub use portable::Portable;
 /// [`vectorize`](Simd::vectorize) frame they end up in, and must be called inside one to be fast.
 pub trait Simd: Copy {
     /// A block of 16 `f32` in registers.
-    type F32: Lanes<Scalar = f32, Block = [f32; 16], Simd = Self>;
+    type F32: Single<Block = [f32; 16], Simd = Self>;
     /// A block of 8 `f64` in registers.
     type F64: Lanes<Scalar = f64, Block = [f64; 8], Simd = Self>;
     /// Whether a block is one register. Where it is more, its parts are chains of instructions side by side.
@@ -159,6 +159,40 @@ pub trait Lanes:
             half /= 2;
         }
         block.as_ref().first().copied().unwrap_or_default()
+    }
+}
+
+/// Exponents of `f32` lanes apart from the rest: two instructions on AVX-512, some work with the bits elsewhere.
+pub trait Single: Lanes<Scalar = f32> {
+    /// Added to a whole number, what [`scale_by_power`](Self::scale_by_power) takes: the low bits of the sum are that number plus 254.
+    const POWER: f32 = 12_582_912.0 + 254.0;
+
+    /// `self * 2^n`, rounded once, for `z = n + POWER`, `n` from -253 to 254, where `self * 2^(n / 2)` is no subnormal and does not overflow.
+    #[inline(always)]
+    fn scale_by_power(self, simd: Self::Simd, z: Self) -> Self {
+        let _ = simd;
+        // In two steps, since 2^-150 is no `f32`, and 2^128 none either: floor(n / 2) + 127 and ceil(n / 2) + 127 are exponents.
+        let half = z.shr_bits::<1>();
+        self * half.shl_bits::<23>() * z.sub_bits(half).shl_bits::<23>()
+    }
+
+    /// `m` in [0.70710677, 1.4142135) and a whole `e` with `self = m 2^e`. Of 0 `e` is minus infinity, of infinity it is infinity; below 0
+    /// `m` is NaN.
+    #[inline(always)]
+    fn split_power(self, simd: Self::Simd) -> (Self, Self) {
+        // Subtracted from the bits of a number as integers, they leave `k << 23` and the bits of a number in [1 / sqrt 2, sqrt 2).
+        const LEAST: u32 = 0x3f35_04f3;
+        let c = |c| Self::splat(simd, c);
+        let subnormal = self.lt(c(f32::MIN_POSITIVE));
+        let scaled = Self::select(subnormal, self * c(33_554_432.0), self);
+        let exponent = scaled.sub_bits(c(f32::from_bits(LEAST.wrapping_sub(128 << 23)))).shr_bits::<23>();
+        // 2^23 + k, its last bits k, is a `f32`; 25 are the scaling.
+        let bias = Self::select(subnormal, c(8_388_608.0 + 128.0 + 25.0), c(8_388_608.0 + 128.0));
+        let e = exponent.or_bits(c(8_388_608.0)) - bias;
+        let m = scaled.sub_bits(exponent.shl_bits::<23>()).add_bits(c(f32::from_bits(128 << 23)));
+        let e = Self::select(self.lt(c(f32::INFINITY)), e, self);
+        let e = Self::select(self.eq(c(0.0)), c(f32::NEG_INFINITY), e);
+        (Self::select(c(0.0).le(self), m, c(f32::NAN)), e)
     }
 }
 

@@ -5,7 +5,7 @@
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 use wide::{f32x16, f64x8, u32x16, u64x8};
 
-use super::{Lanes, Simd};
+use super::{Lanes, Simd, Single};
 
 /// No proof needed: every CPU of the target runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,3 +206,5 @@ macro_rules! lanes {
 
 lanes!(F32, Mask32, f32, u32, 16, f32x16, u32x16);
 lanes!(F64, Mask64, f64, u64, 8, f64x8, u64x8);
+
+impl Single for F32 {}

@@ -1,7 +1,7 @@
 //! Every lane operation, on every level, against the scalar one; maps and folds at every length.
 
 use super::apply::{CHUNK, fold, fold_sum, fold_sums, map, map_sum};
-use super::{Lanes, Level, Simd};
+use super::{Lanes, Level, Simd, Single};
 use crate::Element;
 use crate::reference::levels;
 use crate::reference::strategies::special_slice;
@@ -41,6 +41,38 @@ scalar!(f64, u64);
 /// Whether the level rounds a multiply-add once.
 fn fuses(level: Level) -> bool {
     level != Level::Portable || cfg!(any(target_feature = "fma", target_arch = "aarch64"))
+}
+
+/// Scaling by powers of two against `f64`, which holds the products exactly; parting numbers from their powers against putting them together.
+fn powers<S: Simd>(simd: S, level: Level) {
+    let first = |x: S::F32| x.to_block(simd)[0];
+    for y in [0.707_106_77f32, 1.0, 1.414_213_4, -1.2, 0.0, f32::NAN] {
+        for n in -253..=254i16 {
+            let z = S::F32::splat(simd, f32::from(n) + S::F32::POWER);
+            let actual = first(S::F32::splat(simd, y).scale_by_power(simd, z));
+            let expected = (f64::from(y) * f64::from(n).exp2()) as f32;
+            let same = actual.to_bits() == expected.to_bits() || (actual.is_nan() && expected.is_nan());
+            assert!(same, "{y:e} * 2^{n} is {actual:e}, not {expected:e}, at {}", level.name());
+        }
+    }
+    for bits in
+        (0..=u32::MAX).step_by(8191).chain([0x8000_0000, 0x7f80_0000, 0x3f35_04f2, 0x3f35_04f3, 0x3fb5_04f3])
+    {
+        let x = f32::from_bits(bits);
+        let (m, e) = S::F32::splat(simd, x).split_power(simd);
+        let (m, e) = (first(m), first(e));
+        let right = if x.is_nan() || x < 0.0 {
+            m.is_nan()
+        } else if x == 0.0 {
+            e == f32::NEG_INFINITY && !m.is_nan()
+        } else if x == f32::INFINITY {
+            e == x && m == 1.0
+        } else {
+            (0x3f35_04f3..0x3fb5_04f3).contains(&m.to_bits())
+                && f64::from(m) * f64::from(e).exp2() == f64::from(x)
+        };
+        assert!(right, "{x:e} is not {m:e} * 2^{e:e} at {}", level.name());
+    }
 }
 
 /// Each operation on the first three blocks of `x`.
@@ -143,6 +175,13 @@ proptest! {
     fn lanes_are_scalars_side_by_side(x in special_slice::<f32>(48), y in special_slice::<f64>(24)) {
         every_operation(&x);
         every_operation(&y);
+    }
+}
+
+#[test]
+fn powers_are_exact() {
+    for level in levels() {
+        crate::simd::dispatch!(level, simd => powers(simd, level));
     }
 }
 
