@@ -130,14 +130,26 @@ mod loops {
         map(shape, [x, x], y, |c, x, _| (x - mean[c]) * scale[c]);
     }
 
-    /// With mean 0 and deviation 1.
-    pub(super) fn backward(shape: [usize; 3], x: [&[f32]; 2], dx: &mut [f32], totals: &mut [Vec<f32>; 2]) {
+    /// From `[mean, inv_std]`; what is the same down a column is computed once.
+    pub(super) fn backward(
+        shape: [usize; 3],
+        x: [&[f32]; 2],
+        [mean, inv_std, gamma]: [&[f32]; 3],
+        dx: &mut [f32],
+        totals: &mut [Vec<f32>; 2],
+    ) {
         let [outer, count, inner] = shape;
         let per_n = 1.0 / (outer * inner) as f32;
-        sums(shape, x, totals, |_, x, dy| [dy, dy * x]);
-        let [dbeta, dgamma] = totals;
-        let (dbeta, dgamma) = (&dbeta[..count], &dgamma[..count]);
-        map(shape, x, dx, |c, x, dy| dy - per_n * (dbeta[c] + x * dgamma[c]));
+        let (mean, inv_std, gamma) = (&mean[..count], &inv_std[..count], &gamma[..count]);
+        sums(shape, x, totals, |c, x, dy| [dy, dy * (x - mean[c])]);
+        let [offset, slope] = totals;
+        for ((offset, slope), inv_std) in offset.iter_mut().zip(&mut *slope).zip(inv_std) {
+            *offset *= per_n;
+            *slope *= inv_std * inv_std * per_n;
+        }
+        let scale: Vec<f32> = inv_std.iter().zip(gamma).map(|(a, b)| a * b).collect();
+        let (offset, slope, scale) = (&offset[..count], &slope[..count], &scale[..count]);
+        map(shape, x, dx, |c, x, dy| scale[c] * (dy - offset[c] - (x - mean[c]) * slope[c]));
     }
 }
 
@@ -197,9 +209,10 @@ fn backward(name: &str, shape: [usize; 3]) -> Comparison {
         batch_norm_backward(level, channels, &x, &ones, saved, &dy, &mut dx, gradient).expect("it fits");
     });
     let (x, dy, mut dx) = (values(n), values(n), vec![0.0f32; n]);
+    let (ones, zeros) = (vec![1.0f32; count], vec![0.0f32; count]);
     let mut totals = [vec![0.0f32; count], vec![0.0; count]];
     let row = row.with("loop", move || {
-        loops::backward(shape, [black_box(&x), &dy], &mut dx, &mut totals);
+        loops::backward(shape, [black_box(&x), &dy], [&zeros, &ones, &ones], &mut dx, &mut totals);
         black_box(&mut dx);
     });
     limit(row, n, 2, 1)
