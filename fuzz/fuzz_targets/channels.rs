@@ -1,4 +1,4 @@
-//! What goes by channels or by elements: batch norm, layer norm, centring, activations with learned slopes or without, on any shape. Levels that fuse agree bit
+//! What goes by channels or by elements: batch norm, layer norm, statistics of data sets, centring, activations with learned slopes or without, on any shape. Levels that fuse agree bit
 //! for bit; a slice that is too short is an error that leaves every output alone.
 #![no_main]
 
@@ -8,10 +8,11 @@ use slicewise_fuzz::{Values, length};
 use slicewise_kernels::reference::{assert_same_bits, levels};
 use slicewise_kernels::{
     Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Level, Running, RunningMut, Saved,
-    SavedMut, ShapeError, activate, activation_backward_from_input, batch_norm_activation_backward,
-    batch_norm_activation_forward, batch_norm_evaluate, batch_norm_evaluate_backward, batch_norm_fold,
-    center_and_scale_in_place, layer_norm_backward, layer_norm_evaluate, layer_norm_forward, mean_and_std,
-    prelu, prelu_backward, repeat_row, sum_rows,
+    SavedMut, ShapeError, Statistics, StatisticsU8, activate, activation_backward_from_input,
+    batch_norm_activation_backward, batch_norm_activation_forward, batch_norm_evaluate,
+    batch_norm_evaluate_backward, batch_norm_fold, center_and_scale_in_place, layer_norm_backward,
+    layer_norm_evaluate, layer_norm_forward, mean_and_std, mean_and_std_u8, prelu, prelu_backward,
+    repeat_row, statistics_len, statistics_u8_len, sum_rows,
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -112,7 +113,10 @@ impl<T: Element> Operands<T> {
 }
 
 fn kernels<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
-    let kernel = bytes.int_in_range(0..=19)?;
+    let kernel = bytes.int_in_range(0..=20)?;
+    if kernel == 20 {
+        return statistics::<T>(bytes);
+    }
     let (outer, count) = (length(bytes, 40)?, length(bytes, 80)?);
     // What works on rows and columns has no planes.
     let inner = if matches!(kernel, 3 | 6..=10) { 1 } else { length(bytes, 90)? };
@@ -137,6 +141,56 @@ fn kernels<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Chunks of a data set have the bits of the whole, numbers and bytes.
+fn statistics<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
+    let (outer, count, inner) = (length(bytes, 200)?, length(bytes, 80)?, length(bytes, 90)?);
+    let (channels, row) = (Channels::first(outer, count, inner), count * inner);
+    let cuts = [length(bytes, 200)? * row, length(bytes, 200)? * row];
+    let mut values = Values::new(bytes)?;
+    let x: Box<[T]> = values.slice(channels.len());
+    let pixels: Box<[u8]> = x.iter().map(|x| x.to_f64() as u8).collect();
+    let mut fused: Option<[Box<[T]>; 4]> = None;
+    for level in levels() {
+        let result = || values_of(T::default(), count);
+        let [mut whole, mut parts] = [(); 2].map(|()| [result(), result(), result(), result()]);
+        let [mean, std, byte_mean, byte_std] = &mut whole;
+        let outcome = mean_and_std(level, channels, &x, mean, std);
+        let of_bytes = mean_and_std_u8(level, channels, &pixels, byte_mean, byte_std);
+        let mut state = values_of(f64::NAN, statistics_len(channels));
+        let mut sums = values_of(u64::MAX, statistics_u8_len(channels));
+        let mut chunks = Statistics::new(channels, &mut state).expect("it is long enough");
+        let mut byte_chunks = StatisticsU8::new(channels, &mut sums).expect("it is long enough");
+        let (mut rest, mut rest_of_bytes) = (&x[..], &pixels[..]);
+        for cut in cuts.into_iter().chain([x.len()]) {
+            let cut = cut.min(rest.len());
+            let chunk: Box<[T]> = rest[..cut].into();
+            chunks.add(level, &chunk).expect("whole rows");
+            byte_chunks.add(level, &rest_of_bytes[..cut]).expect("whole rows");
+            (rest, rest_of_bytes) = (&rest[cut..], &rest_of_bytes[cut..]);
+        }
+        let [mean, std, byte_mean, byte_std] = &mut parts;
+        let chunked = chunks.mean_and_std(level, mean, std);
+        let chunked_bytes = byte_chunks.mean_and_std(byte_mean, byte_std);
+        if count > 0 {
+            assert_eq!((outcome.is_ok(), of_bytes.is_ok()), (chunked.is_ok(), chunked_bytes.is_ok()));
+            for (whole, part) in whole.iter().zip(&parts) {
+                assert_same_bits(part, whole, "chunks", level);
+            }
+        }
+        if level != Level::Portable {
+            for (actual, expected) in whole.iter().zip(fused.get_or_insert_with(|| whole.clone())) {
+                assert_same_bits(actual, expected, "a result", level);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// In an allocation of exactly that size.
+fn values_of<A: Clone>(value: A, n: usize) -> Box<[A]> {
+    vec![value; n].into()
 }
 
 #[track_caller]

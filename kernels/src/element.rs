@@ -77,6 +77,9 @@ pub trait Element:
     /// `x` as whole blocks and the elements left over.
     #[doc(hidden)]
     fn blocks_mut(x: &mut [Self]) -> (&mut [Self::Block], &mut [Self]);
+    /// Eight elements as `f64`, exactly.
+    #[doc(hidden)]
+    fn widen<S: Simd>(simd: S, x: &[Self; 8]) -> S::F64;
 
     /// `f(x)` of lanes.
     #[doc(hidden)]
@@ -85,7 +88,7 @@ pub trait Element:
 
 /// The two types differ in their names alone.
 macro_rules! element {
-    ($scalar:ident, $lanes:ident, $n:literal, $math:ident, $sqrt:path, $exp:path, $ln:path) => {
+    ($scalar:ident, $lanes:ident, $n:literal, $math:ident, $sqrt:path, $exp:path, $ln:path, $widen:expr) => {
         impl Element for $scalar {
             const LANES: usize = $n;
             const EPSILON: Self = $scalar::EPSILON;
@@ -125,6 +128,10 @@ macro_rules! element {
             fn blocks_mut(x: &mut [Self]) -> (&mut [Self::Block], &mut [Self]) {
                 x.as_chunks_mut()
             }
+            #[inline(always)]
+            fn widen<S: Simd>(simd: S, x: &[Self; 8]) -> S::F64 {
+                $widen(simd, x)
+            }
 
             #[inline(always)]
             fn smooth<S: Simd>(simd: S, f: Smooth, x: S::$lanes) -> S::$lanes {
@@ -134,5 +141,5 @@ macro_rules! element {
     };
 }
 
-element!(f32, F32, 16, single, libm::sqrtf, libm::expf, libm::logf);
-element!(f64, F64, 8, double, libm::sqrt, libm::exp, libm::log);
+element!(f32, F32, 16, single, libm::sqrtf, libm::expf, libm::logf, Simd::widen);
+element!(f64, F64, 8, double, libm::sqrt, libm::exp, libm::log, Lanes::load);

@@ -65,6 +65,7 @@ mod scores;
 mod simd;
 mod softmax;
 mod squared_error;
+mod statistics;
 
 pub use activation::{
     Activation, activate, activate_in_place, activation_backward, activation_backward_from_input,
@@ -76,7 +77,7 @@ pub use batch_norm::{
     batch_norm_backward, batch_norm_backward_in_place, batch_norm_evaluate, batch_norm_evaluate_backward,
     batch_norm_evaluate_backward_in_place, batch_norm_evaluate_in_place, batch_norm_fold, batch_norm_forward,
 };
-pub use center::{center_and_scale_in_place, center_in_place, center_u8, mean_and_std, mean_and_std_u8};
+pub use center::{center_and_scale_in_place, center_in_place, center_u8};
 pub use channels::Channels;
 pub use clip::clip_by_norm;
 pub use cross_entropy::{Targets, cross_entropy, cross_entropy_loss};
@@ -111,3 +112,6 @@ pub use scores::BatchLoss;
 pub use simd::Level;
 pub use softmax::{log_softmax, softmax};
 pub use squared_error::squared_error;
+pub use statistics::{
+    Statistics, StatisticsU8, mean_and_std, mean_and_std_u8, statistics_len, statistics_u8_len,
+};

@@ -77,7 +77,10 @@ impl Narrow {
 
 /// `d` and `d`, whose product is its square.
 #[inline(always)]
-fn squares<T: Element, S: Simd>([x]: [T::Lanes<S>; 1], [pivot]: [T::Lanes<S>; 1]) -> [T::Lanes<S>; 2] {
+pub(crate) fn squares<T: Element, S: Simd>(
+    [x]: [T::Lanes<S>; 1],
+    [pivot]: [T::Lanes<S>; 1],
+) -> [T::Lanes<S>; 2] {
     let d = x - pivot;
     [d, d]
 }

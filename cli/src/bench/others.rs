@@ -3,10 +3,11 @@
 use super::case::{Aligned, Call, Case, Dtype, Unit, repeated};
 use core::hint::black_box;
 use slicewise::kernels::{
-    Affine, AffineGradient, Channels, Function, Running, RunningMut, Saved, SavedMut, Step, Targets,
-    activate, activation_backward, apply, batch_norm_activation_backward, batch_norm_activation_forward,
-    batch_norm_evaluate, clip_by_norm, cross_entropy, dot, hinge, layer_norm_backward, layer_norm_evaluate,
-    layer_norm_forward, max, optimizer_step, prelu, softmax, squared_error, sum,
+    Affine, AffineGradient, Channels, Function, Running, RunningMut, Saved, SavedMut, Statistics, Step,
+    Targets, activate, activation_backward, apply, batch_norm_activation_backward,
+    batch_norm_activation_forward, batch_norm_evaluate, clip_by_norm, cross_entropy, dot, hinge,
+    layer_norm_backward, layer_norm_evaluate, layer_norm_forward, max, optimizer_step, prelu, softmax,
+    squared_error, statistics_len, sum,
 };
 use slicewise::{Activation, BatchNorm, Element, Level, Optimizer};
 
@@ -41,7 +42,7 @@ pub(super) fn cases<T: Element>() -> impl Iterator<Item = Case> {
 }
 
 #[rustfmt::skip]
-fn of_size<T: Element>(n: usize) -> [Case; 37] {
+fn of_size<T: Element>(n: usize) -> [Case; 38] {
     let rows = n / CHANNELS;
     let samples = n / CLASSES / 100 * 100;
     let flat = || n.to_string();
@@ -81,6 +82,7 @@ fn of_size<T: Element>(n: usize) -> [Case; 37] {
         case::<T>("sigmoid-of-subnormals", flat(), n, MAP, move || forward_of(Activation::Sigmoid, Aligned::<T>::subnormals(n))),
         case::<T>("gelu-of-subnormals", flat(), n, MAP, move || forward_of(Activation::Gelu, Aligned::<T>::subnormals(n))),
         case::<T>("momentum-of-subnormals", flat(), n, traffic(3, 2, 3, 0), move || update_subnormals::<T>(n)),
+        case::<T>("statistics", format!("{rows}x{CHANNELS}"), n, traffic(1, 0, 1, 0), move || statistics::<T>(rows)),
         case::<T>("sum", flat(), n, traffic(1, 0, 1, 1), move || fold::<T>(n, sum)),
         case::<T>("max", flat(), n, traffic(1, 0, 1, 0), move || fold::<T>(n, max)),
         case::<T>("dot", flat(), n, traffic(2, 0, 2, 2), move || product::<T>(n)),
@@ -118,6 +120,23 @@ fn forward_of<T: Element>(activation: Activation, x: Aligned<T>) -> Call {
     repeated(move |level| {
         activate(level, activation, black_box(&x), &mut y)?;
         black_box(&mut y);
+        Ok(())
+    })
+}
+
+/// A data set in two chunks.
+fn statistics<T: Element>(rows: usize) -> Call {
+    let x = Aligned::<T>::values(rows * CHANNELS);
+    let (mut mean, mut std) = (Aligned::<T>::of(0, CHANNELS), Aligned::of(0, CHANNELS));
+    let channels = Channels::last(1, CHANNELS);
+    let mut state = Aligned::<f64>::of(0, statistics_len(channels));
+    repeated(move |level| {
+        let mut statistics = Statistics::new(channels, &mut state)?;
+        for chunk in black_box(&x).chunks((rows / 2).max(1) * CHANNELS) {
+            statistics.add(level, chunk)?;
+        }
+        statistics.mean_and_std(level, &mut mean, &mut std)?;
+        black_box(&mut mean);
         Ok(())
     })
 }

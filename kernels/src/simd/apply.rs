@@ -244,11 +244,7 @@ impl<S: Simd> Total<S> {
         let block = x.to_block(simd);
         let (eights, _) = block.as_ref().as_chunks::<8>();
         for (total, eight) in self.0.iter_mut().zip(eights) {
-            let mut wide = [0.0; 8];
-            for (wide, x) in wide.iter_mut().zip(eight) {
-                *wide = x.to_f64();
-            }
-            *total = *total + S::F64::load(simd, &wide);
+            *total = *total + T::widen(simd, eight);
         }
     }
 

@@ -19,10 +19,26 @@ impl Avx2 {
     }
 }
 
+/// An intrinsic on both registers of each operand.
+macro_rules! each {
+    ($intrinsic:expr; $($operand:expr),+) => {
+        // SAFETY: the operands, or the token beside them, prove AVX2 and FMA.
+        [unsafe { $intrinsic($($operand[0]),+) }, unsafe { $intrinsic($($operand[1]),+) }]
+    };
+}
+
 impl Simd for Avx2 {
     type F32 = F32;
     type F64 = F64;
     const BLOCK_IS_REGISTER: bool = false;
+
+    #[inline(always)]
+    fn widen(self, x: &[f32; 8]) -> F64 {
+        // SAFETY: both halves lie inside the array.
+        let half = unsafe { x.as_ptr().add(4) };
+        let x = each!(_mm_loadu_ps; [x.as_ptr(), half]);
+        F64(each!(_mm256_cvtps_pd; x))
+    }
 
     #[inline(always)]
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R {
@@ -48,14 +64,6 @@ pub struct Mask32([__m256; 2]);
 /// 8 truth values.
 #[derive(Clone, Copy)]
 pub struct Mask64([__m256d; 2]);
-
-/// An intrinsic on both registers of each operand.
-macro_rules! each {
-    ($intrinsic:expr; $($operand:expr),+) => {
-        // SAFETY: the operands, or the token beside them, prove AVX2 and FMA.
-        [unsafe { $intrinsic($($operand[0]),+) }, unsafe { $intrinsic($($operand[1]),+) }]
-    };
-}
 
 #[inline(always)]
 fn halves_f32<const WIDTH: usize>(a: [__m256; 2], b: [__m256; 2]) -> ([__m256; 2], [__m256; 2]) {

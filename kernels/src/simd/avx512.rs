@@ -19,10 +19,24 @@ impl Avx512 {
     }
 }
 
+/// One intrinsic.
+macro_rules! op {
+    ($intrinsic:expr; $($operand:expr),+) => {
+        // SAFETY: the operands, or the token beside them, prove AVX-512.
+        unsafe { $intrinsic($($operand),+) }
+    };
+}
+
 impl Simd for Avx512 {
     type F32 = F32;
     type F64 = F64;
     const BLOCK_IS_REGISTER: bool = true;
+
+    #[inline(always)]
+    fn widen(self, x: &[f32; 8]) -> F64 {
+        let x = op!(_mm256_loadu_ps; x.as_ptr());
+        F64(op!(_mm512_cvtps_pd; x))
+    }
 
     #[inline(always)]
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R {
@@ -48,14 +62,6 @@ pub struct Mask32(__mmask16);
 /// 8 truth values.
 #[derive(Clone, Copy)]
 pub struct Mask64(__mmask8);
-
-/// One intrinsic.
-macro_rules! op {
-    ($intrinsic:expr; $($operand:expr),+) => {
-        // SAFETY: the operands, or the token beside them, prove AVX-512.
-        unsafe { $intrinsic($($operand),+) }
-    };
-}
 
 #[inline(always)]
 fn halves_f32<const WIDTH: usize>(a: __m512, b: __m512) -> (__m512, __m512) {

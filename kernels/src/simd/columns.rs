@@ -72,7 +72,11 @@ impl Columns {
 
     /// These columns of the `G` rows from `start` on.
     #[inline(always)]
-    fn rows<T, const N: usize, const G: usize>(self, x: [&[T]; N], start: usize) -> [[&[T]; N]; G] {
+    pub(crate) fn rows<T, const N: usize, const G: usize>(
+        self,
+        x: [&[T]; N],
+        start: usize,
+    ) -> [[&[T]; N]; G] {
         let mut rows = [[&[][..]; N]; G];
         let mut start = start;
         for row in &mut rows {
@@ -199,7 +203,7 @@ fn map_blocks<T: Element, S: Simd, const N: usize, const P: usize, const G: usiz
 
 /// The last block of `x`: all of `x`, and 0 in the missing lanes, where it is shorter.
 #[inline(always)]
-pub(super) fn load_last<T: Element, S: Simd>(simd: S, x: &[T]) -> T::Lanes<S> {
+pub(crate) fn load_last<T: Element, S: Simd>(simd: S, x: &[T]) -> T::Lanes<S> {
     let last = x.len().checked_sub(T::LANES).and_then(|start| x.get(start..));
     match last.map(T::blocks) {
         Some(([block], _)) => T::Lanes::<S>::load(simd, block),
@@ -209,7 +213,7 @@ pub(super) fn load_last<T: Element, S: Simd>(simd: S, x: &[T]) -> T::Lanes<S> {
 
 /// Writes what [`load_last`] reads.
 #[inline(always)]
-pub(super) fn store_last<T: Element, S: Simd>(x: T::Lanes<S>, y: &mut [T]) {
+pub(crate) fn store_last<T: Element, S: Simd>(x: T::Lanes<S>, y: &mut [T]) {
     match y.len().checked_sub(T::LANES) {
         None => x.store_partial(y),
         Some(start) => {
@@ -309,7 +313,7 @@ fn first_of<T>([a, b]: &mut [[T; WIDTH]; 2], n: usize) -> Option<[&mut [T]; 2]> 
 
 /// Knuth's exact addition: `sum + x`, with what its rounding loses added to `low`.
 #[inline(always)]
-pub(super) fn add_exactly<T: Element, S: Simd>(
+pub(crate) fn add_exactly<T: Element, S: Simd>(
     x: T::Lanes<S>,
     [sum, low]: [T::Lanes<S>; 2],
 ) -> [T::Lanes<S>; 2] {

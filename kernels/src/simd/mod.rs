@@ -41,6 +41,9 @@ pub trait Simd: Copy {
     /// Whether a block is one register. Where it is more, its parts are chains of instructions side by side.
     const BLOCK_IS_REGISTER: bool;
 
+    /// Eight `f32` as `f64`, exactly.
+    fn widen(self, x: &[f32; 8]) -> Self::F64;
+
     /// Runs `f` in a function that is compiled with this instruction set's features.
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R;
 }

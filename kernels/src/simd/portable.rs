@@ -17,6 +17,15 @@ impl Simd for Portable {
     const BLOCK_IS_REGISTER: bool = false;
 
     #[inline(always)]
+    fn widen(self, x: &[f32; 8]) -> F64 {
+        let mut wide = [0.0; 8];
+        for (wide, x) in wide.iter_mut().zip(x) {
+            *wide = f64::from(*x);
+        }
+        F64(f64x8::new(wide))
+    }
+
+    #[inline(always)]
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R {
         f()
     }

@@ -37,6 +37,7 @@ pub fn run<T: Element>(level: Level) -> bool {
         (c"batch_norm is wrong", batch_norm),
         (c"batch_norm_evaluation is wrong", batch_norm_evaluation),
         (c"layer_norm is wrong", layer_norm),
+        (c"statistics is wrong", statistics),
         (c"center is wrong", center),
         (c"clip is wrong", clip),
         (c"limit is wrong", limit),
@@ -371,12 +372,41 @@ fn layer_norm<T: Element>(operands: &mut Operands<'_, T>) -> bool {
         && is_all(dbeta, ROWS as u8)
 }
 
+fn statistics<T: Element>(operands: &mut Operands<'_, T>) -> bool {
+    let Operands { level, long: [x, ..], short: [mean, std, ..], bytes, .. } = operands;
+    // Rows of few channels, of many, and planes.
+    let mut right = kernels::mean_and_std(*level, black_box(Channels::last(ROWS, COLS)), x, mean, std)
+        .is_ok()
+        && kernels::mean_and_std_u8(*level, black_box(Channels::last(ROWS, COLS)), bytes, mean, std).is_ok();
+    for channels in
+        black_box([Channels::last(1, COLS), Channels::last(1, LEN), Channels::first(1, COLS, ROWS)])
+    {
+        let mut state = [0.0; kernels::statistics_len(Channels::last(1, LEN)) * 4];
+        let mut sums = [0; kernels::statistics_u8_len(Channels::last(1, LEN))];
+        let (mut mean, mut std) = ([T::default(); LEN], [T::from(1); LEN]);
+        let count = channels.channels();
+        let (Some(mean), Some(std)) = (mean.get_mut(..count), std.get_mut(..count)) else { return false };
+        right &= kernels::Statistics::new(channels, hide(&mut state)).is_ok_and(|mut statistics| {
+            statistics.add(*level, x).is_ok()
+                && statistics.add(*level, x).is_ok()
+                && statistics.mean_and_std(*level, mean, std).is_ok()
+                && statistics.rows() > 0
+        }) && is_all(mean, 1)
+            && is_all(std, 0);
+        right &= kernels::StatisticsU8::new(channels, hide(&mut sums)).is_ok_and(|mut statistics| {
+            statistics.add(*level, bytes).is_ok()
+                && statistics.mean_and_std(mean, std).is_ok()
+                && statistics.rows() > 0
+        }) && is_all(mean, 1)
+            && is_all(std, 0);
+    }
+    right && is_all(mean, 1) && is_all(std, 0)
+}
+
 fn center<T: Element>(operands: &mut Operands<'_, T>) -> bool {
-    let Operands { level, long: [x, y, ..], short: [mean, std, scale, ..], bytes, .. } = operands;
+    let Operands { level, long: [x, y, ..], short: [mean, scale, ..], bytes, .. } = operands;
     let channels = black_box(Channels::last(ROWS, COLS));
-    kernels::mean_and_std(*level, channels, x, mean, std).is_ok()
-        && kernels::mean_and_std_u8(*level, channels, bytes, mean, std).is_ok()
-        && kernels::center_u8(*level, channels, bytes, mean, scale, y).is_ok()
+    kernels::center_u8(*level, channels, bytes, mean, scale, y).is_ok()
         && kernels::center_in_place(*level, channels, x, mean).is_ok()
         && kernels::center_and_scale_in_place(*level, channels, x, mean, scale).is_ok()
         && is_all(mean, 1)
