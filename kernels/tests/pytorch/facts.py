@@ -265,7 +265,10 @@ def batch_norm(table):
         table.inputs(dy=dy)
         table.facts(dx=dx, dgamma=dgamma, dbeta=dbeta)
         for momentum, layer in layers.items():
-            table.facts(**{f"{momentum}_evaluated": layer.eval()(x)})
+            y = layer.eval()(x)
+            dx, dgamma, dbeta = gradients(y, dy, x, layer.weight, layer.bias)
+            table.facts(**{f"{momentum}_evaluated": y, f"{momentum}_held_dx": dx})
+            table.facts(**{f"{momentum}_held_dgamma": dgamma, f"{momentum}_held_dbeta": dbeta})
 
 
 def layer_norm(table):

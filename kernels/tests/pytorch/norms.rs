@@ -2,8 +2,8 @@
 
 use slicewise_kernels::{
     Affine, AffineGradient, BatchNorm, Element, Level, Momentum, Running, RunningMut, Saved, SavedMut,
-    batch_norm_backward, batch_norm_evaluate, batch_norm_forward, layer_norm_backward, layer_norm_evaluate,
-    layer_norm_forward,
+    batch_norm_backward, batch_norm_evaluate, batch_norm_evaluate_backward, batch_norm_forward,
+    layer_norm_backward, layer_norm_evaluate, layer_norm_forward,
 };
 
 use crate::layout::Layout;
@@ -17,7 +17,7 @@ struct Statistics<T> {
     variance: Vec<T>,
 }
 
-/// Three batches in a row, the last one's gradients, and its evaluation by the running statistics.
+/// Three batches in a row, the last one's gradients, and its evaluation by the running statistics, forward and backward.
 pub(crate) fn batch<T: Element>(case: &Case, level: Level) {
     let layout = Layout::of(case);
     let (channels, c) = (layout.channels, layout.channels.channels());
@@ -64,7 +64,11 @@ pub(crate) fn batch<T: Element>(case: &Case, level: Level) {
             });
         }
         if batch == 2 {
-            batch_backward(case, level, layout, &x, &gamma, Saved { mean: &mean, inv_std: &inv_std });
+            let saved = Saved { mean: &mean, inv_std: &inv_std };
+            batch_backward(case, level, layout, "", [&x, &gamma], saved, |dx, gradient| {
+                let dy = case.inputs::<T>("dy");
+                batch_norm_backward(level, channels, &x, &gamma, saved, &dy, dx, gradient).unwrap();
+            });
         }
     }
     let x = case.inputs::<T>("x2");
@@ -75,30 +79,45 @@ pub(crate) fn batch<T: Element>(case: &Case, level: Level) {
             variance.iter().map(|v| T::from_f64(1.0 / (v.to_f64() + config.epsilon).sqrt())).collect();
         let saved = Saved { mean, inv_std: &inv_std };
         normalised(case, level, &format!("{name}_evaluated"), &y, affine, |i| layout.channel(i), saved);
+        let prefix = format!("{name}_held_");
+        batch_backward(case, level, layout, &prefix, [&x, &gamma], saved, |dx, gradient| {
+            let dy = case.inputs::<T>("dy");
+            batch_norm_evaluate_backward(
+                level,
+                config.epsilon,
+                channels,
+                &x,
+                &gamma,
+                running,
+                &dy,
+                dx,
+                gradient,
+            )
+            .unwrap();
+        });
     }
 }
 
-/// The gradients through a batch's own statistics: of terms of at most 4, in units of the deviation.
+/// The gradients by the statistics that `backward` goes through: of terms of at most 4, in units of the deviation.
 fn batch_backward<T: Element>(
     case: &Case,
     level: Level,
     layout: Layout,
-    x: &[T],
-    gamma: &[T],
+    prefix: &str,
+    [x, gamma]: [&[T]; 2],
     saved: Saved<'_, T>,
+    backward: impl Fn(&mut [T], AffineGradient<'_, T>),
 ) {
-    let dy = case.inputs::<T>("dy");
     let (mut dx, mut dgamma, mut dbeta) = (room(x.len()), room(gamma.len()), room(gamma.len()));
-    let gradient = AffineGradient { gamma: &mut dgamma, beta: &mut dbeta };
-    batch_norm_backward(level, layout.channels, x, gamma, saved, &dy, &mut dx, gradient).unwrap();
+    backward(&mut dx, AffineGradient { gamma: &mut dgamma, beta: &mut dbeta });
     let (unit, n) = (epsilon::<T>(), layout.channels.per_channel() as f64);
     let shift = |c: usize| (saved.mean[c] * saved.inv_std[c]).to_f64().abs();
-    case.holds(level, "dx", &dx, |i, _| {
+    case.holds(level, &format!("{prefix}dx"), &dx, |i, _| {
         let c = layout.channel(i);
         unit * (gamma[c] * saved.inv_std[c]).to_f64().abs() * (16.0 + shift(c))
     });
-    case.holds(level, "dgamma", &dgamma, |c, _| unit * n * (2.0 + shift(c)));
-    case.holds(level, "dbeta", &dbeta, |_, _| unit * n);
+    case.holds(level, &format!("{prefix}dgamma"), &dgamma, |c, _| unit * n * (2.0 + shift(c)));
+    case.holds(level, &format!("{prefix}dbeta"), &dbeta, |_, _| unit * n);
 }
 
 /// `y` by statistics that are off themselves: the mean by half a unit of itself and some of the deviation, the deviation by some of
