@@ -4,7 +4,7 @@ mod lanes;
 
 use crate::error::expect_len;
 use crate::{Element, Level, ShapeError};
-pub(crate) use lanes::Activate;
+pub(crate) use lanes::{Activate, relu_derivative};
 
 /// An elementwise nonlinearity `y = f(x)`.
 ///

@@ -136,8 +136,7 @@ impl Activation {
         let one = T::Lanes::<S>::splat(simd, T::from(1));
         match self {
             Self::Identity => one,
-            // A NaN comes through the maximum.
-            Self::Relu => T::Lanes::<S>::select(zero.lt(y), one, zero.max(y)),
+            Self::Relu => relu_derivative(zero, one, y),
             Self::LeakyRelu { slope } => {
                 let slope = T::Lanes::<S>::splat(simd, T::from_f64(slope));
                 let low = T::Lanes::<S>::select(y.le(zero), slope, y);
@@ -322,6 +321,14 @@ fn backward_from_input_kernel<T: Element, S: Simd>(
         #[inline(always)]
         |[x, dy], _| [dy * activation.derivative_from_input::<T, S>(simd, x)],
     ));
+}
+
+/// The derivative of ReLU, from its input or its output. By itself, for where the others are not wanted: without optimisation a match is all of
+/// its arms, and their stack.
+#[inline(always)]
+pub(crate) fn relu_derivative<V: Lanes>(zero: V, one: V, x: V) -> V {
+    // A NaN comes through the maximum.
+    V::select(zero.lt(x), one, zero.max(x))
 }
 
 /// `x / 6 + 1 / 2` in [0, 1]; NaN comes through.

@@ -2,6 +2,7 @@
 
 use super::forward::{SCALES, Scales, normalise, part_of};
 use super::{Affine, AffineGradient, Saved};
+use crate::activation::relu_derivative;
 use crate::moments::Narrow;
 use crate::simd::apply::map;
 use crate::simd::columns::{Columns, WIDTH, map_columns, sum_columns};
@@ -20,8 +21,8 @@ fn passed<T: Element, S: Simd, const RELU: bool>(
     if !RELU {
         return dy;
     }
-    let y = Activation::Relu.value::<T, S>(simd, (x - mean).mul_add(scale, beta));
-    dy * Activation::Relu.derivative::<T, S>(simd, y)
+    let (zero, one) = (T::Lanes::<S>::splat(simd, T::default()), T::Lanes::<S>::splat(simd, T::from(1)));
+    dy * relu_derivative(zero, one, (x - mean).mul_add(scale, beta))
 }
 
 /// What the gradient is summed of: `dy` and `dy * (x - mean)`.

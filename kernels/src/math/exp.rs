@@ -19,7 +19,11 @@ pub(crate) fn exp<L: Single>(simd: L::Simd, x: L) -> L {
     // e^-104 is below half the smallest subnormal, e^89 overflows; beyond, the exponent would wrap.
     let x = L::splat(simd, 89.0).min(L::splat(simd, -104.0).max(x));
     let (z, r) = reduce(simd, x, L::POWER);
-    (L::splat(simd, 1.0) + exp_m1_reduced(simd, r)).scale_by_power(simd, z)
+    // 1 + r in two parts, without a loss: what rounding e^r - 1 would take is a quarter of the last place.
+    let one = L::splat(simd, 1.0);
+    let sum = one + r;
+    let low = (one - sum) + r;
+    (sum + exp_m1_less(simd, r, low)).scale_by_power(simd, z)
 }
 
 /// `e^x` for `x <= 0`.
@@ -54,7 +58,7 @@ pub(crate) fn exp2<L: Single>(simd: L::Simd, x: L) -> L {
     let z = x + bias;
     let r = x - (z - bias);
     // Least maximum error of 2^r - 1 for this degree: 0.05 ULP of 2^r.
-    let u = r * polynomial(
+    let p = polynomial(
         simd,
         r,
         [
@@ -66,17 +70,23 @@ pub(crate) fn exp2<L: Single>(simd: L::Simd, x: L) -> L {
             0.000_154_628_83,
         ],
     );
-    (c(1.0) + u).scale_by_power(simd, z)
+    r.mul_add(p, c(1.0)).scale_by_power(simd, z)
 }
 
 /// `e^r - 1` for `|r| <= ln 2 / 2`, to 0.052 ULP of `e^r`: the least maximum error for this degree.
 #[inline(always)]
 fn exp_m1_reduced<L: Single>(simd: L::Simd, r: L) -> L {
+    exp_m1_less(simd, r, r)
+}
+
+/// `e^r - 1 - r`, and `plus`.
+#[inline(always)]
+fn exp_m1_less<L: Single>(simd: L::Simd, r: L, plus: L) -> L {
     let c = |c| L::splat(simd, c);
     let r2 = r * r;
     let low = r.mul_add(c(0.166_665_21), c(0.499_999_94));
     let high = r2.mul_add(c(0.001_382_073_4), r.mul_add(c(0.008_368_677), c(0.041_668_266)));
-    r2.mul_add(high.mul_add(r2, low), r)
+    r2.mul_add(high.mul_add(r2, low), plus)
 }
 
 /// `e^x - 1` for `x <= 0`.
