@@ -1,10 +1,12 @@
 //! Activations and their derivatives, element by element.
 
+mod curves;
 mod lanes;
 
 use crate::error::expect_len;
 use crate::{Element, Level, ShapeError};
-pub(crate) use lanes::{Activate, relu_derivative};
+pub(crate) use curves::relu_derivative;
+pub(crate) use lanes::Activate;
 
 /// An elementwise nonlinearity `y = f(x)`.
 ///
@@ -83,6 +85,34 @@ impl Activation {
     pub const SELU_SCALE: f64 = 1.050_700_987_355_480_5;
     /// The alpha of SELU's ELU.
     pub const SELU_ALPHA: f64 = 1.673_263_242_354_377_3;
+
+    /// Whether the output tells the derivative, so that it alone need be kept: not that of GELU, SiLU and hard swish, and not with a
+    /// negative `slope` or `alpha`.
+    ///
+    /// ```
+    /// use slicewise_kernels::Activation;
+    ///
+    /// assert!(Activation::Tanh.output_tells_derivative() && !Activation::Gelu.output_tells_derivative());
+    /// ```
+    #[must_use]
+    pub const fn output_tells_derivative(self) -> bool {
+        match self {
+            Self::LeakyRelu { slope } => slope >= 0.0 || slope.is_nan(),
+            Self::Elu { alpha } => alpha >= 0.0 || alpha.is_nan(),
+            Self::Gelu | Self::GeluFast | Self::GeluTanh | Self::Silu | Self::HardSwish => false,
+            _ => true,
+        }
+    }
+
+    /// An error where the output does not tell the derivative.
+    pub(crate) fn expect_derivative_from_output(self) -> Result<(), ShapeError> {
+        let without = match self {
+            Self::LeakyRelu { .. } => "negative slope",
+            Self::Elu { .. } => "negative alpha",
+            _ => "outputs that do not tell the derivative",
+        };
+        expect_len(without, 0, usize::from(!self.output_tells_derivative()))
+    }
 }
 
 /// `y[i] = f(x[i])`.

@@ -6,7 +6,7 @@ use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 use crate::activation::Activate;
 use crate::function::Apply;
 use crate::gemm::Multiply;
-use crate::math::{Smooth, double, single};
+use crate::math::Smooth;
 use crate::random::Normal;
 use crate::simd::{Lanes, Simd};
 
@@ -83,7 +83,7 @@ pub trait Element:
 
     /// `f(x)` of lanes.
     #[doc(hidden)]
-    fn smooth<S: Simd>(simd: S, f: Smooth, x: Self::Lanes<S>) -> Self::Lanes<S>;
+    fn smooth<S: Simd, F: Smooth>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
 }
 
 /// The two types differ in their names alone.
@@ -134,8 +134,8 @@ macro_rules! element {
             }
 
             #[inline(always)]
-            fn smooth<S: Simd>(simd: S, f: Smooth, x: S::$lanes) -> S::$lanes {
-                $math::smooth(simd, f, x)
+            fn smooth<S: Simd, F: Smooth>(simd: S, x: S::$lanes) -> S::$lanes {
+                F::$math(simd, x)
             }
         }
     };

@@ -1,7 +1,7 @@
 //! Elementary functions of slices.
 
 use crate::error::expect_len;
-use crate::math::Smooth;
+use crate::math::{Smooth, smooth};
 use crate::simd::apply::map;
 use crate::simd::{Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
@@ -132,15 +132,15 @@ fn run<T: Element>(level: Level, function: Function, x: Option<&[T]>, y: &mut [T
 #[inline(always)]
 fn kernel<T: Element, S: Simd, const IN: usize>(simd: S, function: Function, x: [&[T]; IN], y: &mut [T]) {
     match function {
-        Function::Exp => smooth(simd, Smooth::Exp, x, y),
-        Function::Exp2 => smooth(simd, Smooth::Exp2, x, y),
-        Function::ExpM1 => smooth(simd, Smooth::ExpM1, x, y),
-        Function::Ln => smooth(simd, Smooth::Ln, x, y),
-        Function::Ln1p => smooth(simd, Smooth::Ln1p, x, y),
-        Function::Tanh => smooth(simd, Smooth::Tanh, x, y),
-        Function::Sigmoid => smooth(simd, Smooth::Sigmoid, x, y),
-        Function::Erf => smooth(simd, Smooth::Erf, x, y),
-        Function::Rsqrt => smooth(simd, Smooth::Rsqrt, x, y),
+        Function::Exp => smooth(simd, smooth::Exp, x, y),
+        Function::Exp2 => smooth(simd, smooth::Exp2, x, y),
+        Function::ExpM1 => smooth(simd, smooth::ExpM1, x, y),
+        Function::Ln => smooth(simd, smooth::Ln, x, y),
+        Function::Ln1p => smooth(simd, smooth::Ln1p, x, y),
+        Function::Tanh => smooth(simd, smooth::Tanh, x, y),
+        Function::Sigmoid => smooth(simd, smooth::Sigmoid, x, y),
+        Function::Erf => smooth(simd, smooth::Erf, x, y),
+        Function::Rsqrt => smooth(simd, smooth::Rsqrt, x, y),
         Function::Sqrt => map(
             simd,
             x,
@@ -152,13 +152,13 @@ fn kernel<T: Element, S: Simd, const IN: usize>(simd: S, function: Function, x: 
 }
 
 #[inline(always)]
-fn smooth<T: Element, S: Simd, const IN: usize>(simd: S, f: Smooth, x: [&[T]; IN], y: &mut [T]) {
+fn smooth<T: Element, S: Simd, F: Smooth, const IN: usize>(simd: S, _: F, x: [&[T]; IN], y: &mut [T]) {
     map(
         simd,
         x,
         [y],
         #[inline(always)]
-        |x, [y]| [T::smooth(simd, f, x.first().copied().unwrap_or(y))],
+        |x, [y]| [T::smooth::<S, F>(simd, x.first().copied().unwrap_or(y))],
     );
 }
 

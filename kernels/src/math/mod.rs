@@ -1,7 +1,7 @@
 //! Functions of lanes: exponentials, logarithms, `tanh`, the logistic and the error function, and the activations made of them.
 //!
-//! The `f32` ones are polynomials in the lanes ([`single`]); the `f64` ones call `libm` lane by lane
-//! ([`double`]). Kernels reach both through a hidden method of [`Element`](crate::Element), which takes a [`Smooth`].
+//! The `f32` ones are polynomials in the lanes; the `f64` ones call `libm` lane by lane. Kernels reach both through a hidden method of
+//! [`Element`](crate::Element), which takes a [`Smooth`].
 //!
 //! The error bounds are in units of the last place of the exact result, over every `f32`; the tests hold them.
 
@@ -14,121 +14,107 @@ mod root;
 mod sigmoid;
 mod tanh;
 
-/// A function of lanes. Where it is a constant, as in every kernel, nothing is chosen at run time.
-#[derive(Clone, Copy, Debug)]
+use crate::simd::{Lanes, Single};
+
+/// A function of lanes, as a type: what names it is compiled with its code and no other's.
 #[allow(unreachable_pub, reason = "sealed: it stands in hidden methods of a public trait")]
-pub enum Smooth {
-    /// `e^x`
-    Exp,
-    /// `e^x` for `x <= 0`
-    ExpNegative,
-    /// `2^x`
-    Exp2,
-    /// `e^x - 1`
-    ExpM1,
-    /// `e^x - 1` for `x <= 0`
-    ExpM1Negative,
-    /// `ln(x)`
-    Ln,
-    /// `ln(1 + x)`
-    Ln1p,
-    /// `tanh(x)`
-    Tanh,
-    /// `1 / (1 + e^-x)`
-    Sigmoid,
-    /// `tanh(x)`, within 6.5 ULP.
-    TanhFast,
-    /// `1 / (1 + e^-x)`, within 4 ULP.
-    SigmoidFast,
-    /// `x Phi(x)`, within 7.5 ULP.
-    GeluFast,
-    /// `erf(x)`
-    Erf,
-    /// `1 / sqrt(x)`
-    Rsqrt,
-    /// `x Phi(x)`
-    Gelu,
-    /// Its derivative.
-    GeluDerivative,
-    /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`
-    GeluTanh,
-    /// Its derivative.
-    GeluTanhDerivative,
-    /// `x / (1 + e^-x)`
-    Silu,
-    /// Its derivative.
-    SiluDerivative,
-    /// `ln(1 + e^x)`
-    Softplus,
+pub trait Smooth {
+    /// `f(x)` of `f32`.
+    fn single<L: Single>(simd: L::Simd, x: L) -> L;
+    /// `f(x)` of `f64`.
+    fn double<L: Lanes<Scalar = f64, Block = [f64; 8]>>(simd: L::Simd, x: L) -> L;
 }
 
-/// The functions of `f32` lanes.
-pub(crate) mod single {
+/// The functions. Those of `f64` go one lane after the other.
+pub(crate) mod smooth {
     use super::{Smooth, erf, exp, fast, gelu, log, root, sigmoid, tanh};
-    use crate::simd::Single;
-
-    /// `f(x)`
-    #[inline(always)]
-    pub(crate) fn smooth<L: Single>(simd: L::Simd, f: Smooth, x: L) -> L {
-        match f {
-            Smooth::Exp => exp::exp(simd, x),
-            Smooth::ExpNegative => exp::exp_negative(simd, x),
-            Smooth::Exp2 => exp::exp2(simd, x),
-            Smooth::ExpM1 => exp::exp_m1(simd, x),
-            Smooth::ExpM1Negative => exp::exp_m1_negative(simd, x),
-            Smooth::Ln => log::ln(simd, x),
-            Smooth::Ln1p => log::ln_1p(simd, x),
-            Smooth::Tanh => tanh::tanh(simd, x),
-            Smooth::Sigmoid => sigmoid::sigmoid(simd, x),
-            Smooth::TanhFast => fast::tanh(simd, x),
-            Smooth::SigmoidFast => fast::sigmoid(simd, x),
-            Smooth::GeluFast => fast::gelu(simd, x),
-            Smooth::Erf => erf::erf(simd, x),
-            Smooth::Rsqrt => root::rsqrt(simd, x),
-            Smooth::Gelu => gelu::gelu(simd, x),
-            Smooth::GeluDerivative => gelu::gelu_derivative(simd, x),
-            Smooth::GeluTanh => sigmoid::gelu_tanh(simd, x),
-            Smooth::GeluTanhDerivative => sigmoid::gelu_tanh_derivative(simd, x),
-            Smooth::Silu => sigmoid::silu(simd, x),
-            Smooth::SiluDerivative => sigmoid::silu_derivative(simd, x),
-            Smooth::Softplus => log::softplus(simd, x),
-        }
-    }
-}
-
-/// The functions of `f64` lanes, one lane after the other.
-pub(crate) mod double {
-    use super::Smooth;
     use crate::scalar;
-    use crate::simd::Lanes;
+    use crate::simd::{Lanes, Single};
 
-    /// `f(x)`
-    #[inline(always)]
-    pub(crate) fn smooth<L: Lanes<Scalar = f64, Block = [f64; 8]>>(simd: L::Simd, f: Smooth, x: L) -> L {
-        match f {
-            Smooth::Exp | Smooth::ExpNegative => x.map_lanes(simd, scalar::exp),
-            Smooth::Exp2 => x.map_lanes(simd, scalar::exp2),
-            Smooth::ExpM1 | Smooth::ExpM1Negative => x.map_lanes(simd, scalar::exp_m1),
-            Smooth::Ln => x.map_lanes(simd, scalar::ln),
-            Smooth::Ln1p => x.map_lanes(simd, scalar::ln_1p),
-            Smooth::Tanh | Smooth::TanhFast => x.map_lanes(simd, scalar::tanh),
-            Smooth::Sigmoid | Smooth::SigmoidFast => x.map_lanes(simd, scalar::sigmoid),
-            Smooth::Erf => x.map_lanes(simd, scalar::erf),
-            Smooth::Rsqrt => L::splat(simd, 1.0) / x.sqrt(),
-            Smooth::Gelu | Smooth::GeluFast => x.map_lanes(simd, scalar::gelu),
-            Smooth::GeluDerivative => x.map_lanes(simd, scalar::gelu_derivative),
-            Smooth::GeluTanh => x.map_lanes(simd, scalar::gelu_tanh),
-            Smooth::GeluTanhDerivative => x.map_lanes(simd, scalar::gelu_tanh_derivative),
-            Smooth::Silu => x.map_lanes(simd, scalar::silu),
-            Smooth::SiluDerivative => x.map_lanes(simd, scalar::silu_derivative),
-            Smooth::Softplus => x.map_lanes(simd, scalar::softplus),
+    /// Types with the functions of `f32` lanes and of an `f64`.
+    macro_rules! functions {
+        ($($(#[$doc:meta])* $name:ident: $single:path, $double:path;)*) => {
+            $(
+                $(#[$doc])*
+                #[derive(Clone, Copy, Debug)]
+                pub(crate) struct $name;
+
+                impl Smooth for $name {
+                    #[inline(always)]
+                    fn single<L: Single>(simd: L::Simd, x: L) -> L {
+                        $single(simd, x)
+                    }
+                    #[inline(always)]
+                    fn double<L: Lanes<Scalar = f64, Block = [f64; 8]>>(simd: L::Simd, x: L) -> L {
+                        x.map_lanes(simd, $double)
+                    }
+                }
+            )*
+        };
+    }
+
+    functions! {
+        /// `e^x`
+        Exp: exp::exp, scalar::exp;
+        /// `e^x` for `x <= 0`
+        ExpNegative: exp::exp_negative, scalar::exp;
+        /// `2^x`
+        Exp2: exp::exp2, scalar::exp2;
+        /// `e^x - 1`
+        ExpM1: exp::exp_m1, scalar::exp_m1;
+        /// `e^x - 1` for `x <= 0`
+        ExpM1Negative: exp::exp_m1_negative, scalar::exp_m1;
+        /// `ln(x)`
+        Ln: log::ln, scalar::ln;
+        /// `ln(1 + x)`
+        Ln1p: log::ln_1p, scalar::ln_1p;
+        /// `tanh(x)`
+        Tanh: tanh::tanh, scalar::tanh;
+        /// `1 / (1 + e^-x)`
+        Sigmoid: sigmoid::sigmoid, scalar::sigmoid;
+        /// `tanh(x)`, within 6.5 ULP.
+        TanhFast: fast::tanh, scalar::tanh;
+        /// `1 / (1 + e^-x)`, within 4 ULP.
+        SigmoidFast: fast::sigmoid, scalar::sigmoid;
+        /// `x Phi(x)`, within 7.5 ULP.
+        GeluFast: fast::gelu, scalar::gelu;
+        /// `erf(x)`
+        Erf: erf::erf, scalar::erf;
+        /// `x Phi(x)`
+        Gelu: gelu::gelu, scalar::gelu;
+        /// Its derivative.
+        GeluDerivative: gelu::gelu_derivative, scalar::gelu_derivative;
+        /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`
+        GeluTanh: sigmoid::gelu_tanh, scalar::gelu_tanh;
+        /// Its derivative.
+        GeluTanhDerivative: sigmoid::gelu_tanh_derivative, scalar::gelu_tanh_derivative;
+        /// `x / (1 + e^-x)`
+        Silu: sigmoid::silu, scalar::silu;
+        /// Its derivative.
+        SiluDerivative: sigmoid::silu_derivative, scalar::silu_derivative;
+        /// `ln(1 + e^x)`
+        Softplus: log::softplus, scalar::softplus;
+    }
+
+    /// `1 / sqrt(x)`
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Rsqrt;
+
+    impl Smooth for Rsqrt {
+        #[inline(always)]
+        fn single<L: Single>(simd: L::Simd, x: L) -> L {
+            root::rsqrt(simd, x)
+        }
+        #[inline(always)]
+        fn double<L: Lanes<Scalar = f64, Block = [f64; 8]>>(simd: L::Simd, x: L) -> L {
+            L::splat(simd, 1.0) / x.sqrt()
         }
     }
 }
 
 /// `c[0] + c[1] x + c[2] x^2 + ..` by Horner's rule.
 #[inline(always)]
-fn polynomial<L: crate::simd::Single, const N: usize>(simd: L::Simd, x: L, c: [f32; N]) -> L {
+fn polynomial<L: Single, const N: usize>(simd: L::Simd, x: L, c: [f32; N]) -> L {
     let mut terms = c.iter().rev();
     let mut sum = L::splat(simd, terms.next().copied().unwrap_or_default());
     for c in terms {
