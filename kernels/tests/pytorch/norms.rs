@@ -98,7 +98,8 @@ pub(crate) fn batch<T: Element>(case: &Case, level: Level) {
     }
 }
 
-/// The gradients by the statistics that `backward` goes through: of terms of at most 4, in units of the deviation.
+/// The gradients by the statistics that `backward` goes through: of terms of at most 4, in units of the deviation, or what is beyond that where
+/// the statistics are not the batch's own.
 fn batch_backward<T: Element>(
     case: &Case,
     level: Level,
@@ -116,7 +117,12 @@ fn batch_backward<T: Element>(
         let c = layout.channel(i);
         unit * (gamma[c] * saved.inv_std[c]).to_f64().abs() * (16.0 + shift(c))
     });
-    case.holds(level, &format!("{prefix}dgamma"), &dgamma, |c, _| unit * n * (2.0 + shift(c)));
+    let beyond = |c: usize| {
+        let of_channel = x.iter().enumerate().filter(|(i, _)| layout.channel(*i) == c);
+        let far = of_channel.map(|(_, x)| ((*x - saved.mean[c]) * saved.inv_std[c]).to_f64().abs());
+        far.fold(4.0, f64::max) - 4.0
+    };
+    case.holds(level, &format!("{prefix}dgamma"), &dgamma, |c, _| unit * n * (2.0 + shift(c) + beyond(c)));
     case.holds(level, &format!("{prefix}dbeta"), &dbeta, |_, _| unit * n);
 }
 
