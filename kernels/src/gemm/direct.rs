@@ -2,7 +2,7 @@
 //!
 //! Rows of A and of B are read as they lie. Every element is the same chain as that of packed panels.
 
-use super::kernel::{Block, Start, tiles};
+use super::kernel::{Block, tiles};
 use super::left::Rows;
 use super::pack::Operand;
 use super::plan::Product;
@@ -45,29 +45,6 @@ pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize
             block.i = block.end;
         }
         p += kc;
-    }
-}
-
-/// As [`multiply`] with C two blocks wide or less, beta 0 and few rows and steps, in one go.
-#[inline(always)]
-pub(super) fn tiny<T: Element, S: Simd, const TALL: usize>(simd: S, product: &mut Product<'_, '_, T>) {
-    let (a, b, k) = (product.a, product.b, product.a.cols);
-    let a = Operand { data: a.data, k_stride: 1, width_stride: a.row_stride };
-    let rows = Rows { operand: &a, p: 0, kc: k, last: product.c.rows - 1 };
-    let block = Block { start: Start::Zero, ..Block::new(product, 0, k) };
-    let c = &mut *product.c;
-    if b.cols <= T::LANES {
-        let b = Part::new(b.data, b.row_stride, b.cols);
-        tiles::<T, S, _, _, TALL, 4, 2, 1>(simd, &rows, b, &block, c, 0);
-    } else if TALL > 4 {
-        let b = Part::new(b.data, b.row_stride, b.cols);
-        tiles::<T, S, _, _, TALL, 4, 2, 2>(simd, &rows, b, &block, c, 0);
-    } else {
-        let left = Part::new(b.data, b.row_stride, T::LANES);
-        tiles::<T, S, _, _, TALL, 4, 2, 1>(simd, &rows, left, &block, c, 0);
-        let right = b.data.get(T::LANES..).unwrap_or_default();
-        let right = Part::new(right, b.row_stride, b.cols - T::LANES);
-        tiles::<T, S, _, _, TALL, 4, 2, 1>(simd, &rows, right, &block, c, T::LANES);
     }
 }
 

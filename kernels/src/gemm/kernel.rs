@@ -33,7 +33,7 @@ impl<T: Element> Start<T> {
 }
 
 /// A tile of C: `MR` rows of `NB` blocks of columns.
-type Tile<V, const MR: usize, const NB: usize> = [[V; NB]; MR];
+pub(super) type Tile<V, const MR: usize, const NB: usize> = [[V; NB]; MR];
 
 /// Rows `i..end` of C, `kc` steps of k, and how their chains start and end.
 #[derive(Clone, Copy)]
@@ -176,7 +176,7 @@ fn add_bias<T: Element, S: Simd, const MR: usize, const NB: usize>(
 
 /// `acc[i][j] += a[i] * b[j]`.
 #[inline(always)]
-fn multiply_add<T: Element, S: Simd, const MR: usize, const NB: usize>(
+pub(super) fn multiply_add<T: Element, S: Simd, const MR: usize, const NB: usize>(
     simd: S,
     a: &[T; MR],
     b: [T::Lanes<S>; NB],
@@ -261,13 +261,13 @@ fn store<T: Element, S: Simd, const MR: usize, const NB: usize>(
     } else if c.col_stride == 1 && NB == 1 && MR <= 8 {
         let width = T::LANES.min(c.cols - j);
         for (r, [v]) in acc.as_flattened().as_chunks().0.iter().enumerate() {
-            let row = if i + r < c.rows {
+            // Not of an empty row: a masked store to an address of nothing takes 100 cycles and more.
+            if i + r < c.rows {
                 let first = (i + r) * c.row_stride + j;
-                c.data.get_mut(first..first + width)
-            } else {
-                None
-            };
-            v.store_partial(row.unwrap_or_default());
+                if let Some(row) = c.data.get_mut(first..first + width) {
+                    v.store_partial(row);
+                }
+            }
         }
     } else {
         let mut edge: Tile<T::Block, MR, NB> = [[T::Block::default(); NB]; MR];

@@ -66,10 +66,13 @@ impl<'a, T> MatRef<'a, T> {
         (Self { rows: at, ..self }, Self { data: below, rows: self.rows - at, ..self })
     }
 
+    /// Whether the slice holds the matrix.
     #[inline(always)]
     pub(crate) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {
-        let span = span(self.rows, self.cols, self.row_stride, self.col_stride);
-        expect_at_least(argument, span, self.data.len())
+        if self.col_stride == 1 && self.row_stride == self.cols {
+            return expect_at_least(argument, self.rows.saturating_mul(self.cols), self.data.len());
+        }
+        check_strided(argument, self.rows, self.cols, self.row_stride, self.col_stride, self.data.len())
     }
 }
 
@@ -126,32 +129,20 @@ impl<'a, T> MatMut<'a, T> {
         )
     }
 
+    /// Whether the slice holds the matrix, and no element twice.
     #[inline(always)]
     pub(crate) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {
-        let span = span(self.rows, self.cols, self.row_stride, self.col_stride);
-        expect_at_least(argument, span, self.data.len())?;
-        if self.rows == 0 || self.cols == 0 {
-            return Ok(());
+        if self.col_stride == 1 && self.row_stride == self.cols {
+            return expect_at_least(argument, self.rows.saturating_mul(self.cols), self.data.len());
         }
-        // Elements are apart where one stride steps over all that the other reaches.
-        let (rows, cols) = ((self.rows, self.row_stride), (self.cols, self.col_stride));
-        let (inner, outer) = if self.row_stride < self.col_stride { (rows, cols) } else { (cols, rows) };
-        if inner.0 > 1 {
-            expect_at_least("c's smaller stride", 1, inner.1)?;
-        }
-        if outer.0 > 1 {
-            expect_at_least(
-                "c's larger stride",
-                (inner.0 - 1).saturating_mul(inner.1).saturating_add(1),
-                outer.1,
-            )?;
-        }
-        Ok(())
+        check_strided(argument, self.rows, self.cols, self.row_stride, self.col_stride, self.data.len())?;
+        check_apart(self.rows, self.cols, self.row_stride, self.col_stride)
     }
 }
 
 impl<T: Element> MatMut<'_, T> {
     /// `C = beta C + bias`, a value for each column; C is read only where beta is not 0.
+    #[inline(never)]
     pub(super) fn start(&mut self, beta: T, bias: Option<&[T]>) {
         let zero = T::default();
         if beta == T::from(1) && bias.is_none() {
@@ -189,13 +180,45 @@ impl<T: Element> MatMut<'_, T> {
     }
 }
 
-/// The least length of a slice that holds such a matrix; `usize::MAX` where none can.
-#[inline(always)]
-fn span(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> usize {
+// In functions of their own: a tiny product, most often with rows one after another, feels every instruction around it.
+
+/// Whether `len` elements hold a matrix with any strides.
+#[cold]
+#[inline(never)]
+fn check_strided(
+    argument: &'static str,
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+    len: usize,
+) -> Result<(), ShapeError> {
     if rows == 0 || cols == 0 {
-        return 0;
+        return Ok(());
     }
     let last_row = (rows - 1).saturating_mul(row_stride);
     let last_col = (cols - 1).saturating_mul(col_stride);
-    last_row.saturating_add(last_col).saturating_add(1)
+    expect_at_least(argument, last_row.saturating_add(last_col).saturating_add(1), len)
+}
+
+/// Whether one stride steps over all that the other reaches.
+#[cold]
+#[inline(never)]
+fn check_apart(rows: usize, cols: usize, row_stride: usize, col_stride: usize) -> Result<(), ShapeError> {
+    if rows == 0 || cols == 0 {
+        return Ok(());
+    }
+    let (rows, cols) = ((rows, row_stride), (cols, col_stride));
+    let (inner, outer) = if row_stride < col_stride { (rows, cols) } else { (cols, rows) };
+    if inner.0 > 1 {
+        expect_at_least("c's smaller stride", 1, inner.1)?;
+    }
+    if outer.0 > 1 {
+        expect_at_least(
+            "c's larger stride",
+            (inner.0 - 1).saturating_mul(inner.1).saturating_add(1),
+            outer.1,
+        )?;
+    }
+    Ok(())
 }

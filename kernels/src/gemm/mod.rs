@@ -24,6 +24,7 @@ mod packed;
 mod packed_b;
 mod plan;
 mod right;
+mod tiny;
 mod vector;
 
 pub use matrix::{MatMut, MatRef};
@@ -36,8 +37,8 @@ use packed::{KC, MC, NC};
 pub(crate) use plan::Multiply;
 use plan::Product;
 
-/// The height and width that every level's tile divides.
-const TILE: (usize, usize) = (24, 64);
+/// The height and width of packed panels that every level's divide.
+const TILE: (usize, usize) = (6, 64);
 /// A cache line, in elements of the smaller type: packed panels start at one.
 const LINE: usize = 16;
 
@@ -46,10 +47,12 @@ const LINE: usize = 16;
 /// It grows with the product up to about 600,000 elements, and no further.
 #[must_use]
 pub const fn gemm_scratch_len(m: usize, n: usize, k: usize) -> usize {
-    let k = min(k, KC);
-    let m = min(m, MC).next_multiple_of(TILE.0);
-    let n = min(n, NC).next_multiple_of(TILE.1);
-    LINE + (m * k).next_multiple_of(LINE) + n * k
+    2 * LINE + (rows_len(m) + min(n, NC).next_multiple_of(TILE.1)) * min(k, KC)
+}
+
+/// Rows of A that are packed at most, whole panels of them: cheap to count, as a tiny product feels it.
+const fn rows_len(m: usize) -> usize {
+    min(m, MC) + TILE.0 - 1
 }
 
 /// `C = alpha A B + beta C` with A: `(m, k)`, B: `(k, n)`, C: `(m, n)`, each with any strides.
@@ -76,6 +79,7 @@ pub const fn gemm_scratch_len(m: usize, n: usize, k: usize) -> usize {
 /// # Errors
 /// [`ShapeError`] where the sizes do not fit each other, a slice is shorter than its matrix, elements of C overlap,
 /// or `scratch` is shorter than [`gemm_scratch_len`] says.
+#[inline]
 pub fn gemm<T: Element>(
     level: Level,
     alpha: T,
@@ -119,6 +123,7 @@ pub struct Epilogue<'a, T> {
 ///
 /// # Errors
 /// As [`gemm`], and where the bias is not one value for each column.
+#[inline]
 pub fn gemm_with_epilogue<T: Element>(
     level: Level,
     alpha: T,
@@ -161,19 +166,26 @@ fn compute<T: Element>(
         return Ok(());
     }
     let mut product = Product::new(alpha, a, b, beta, &mut c, &epilogue);
-    let chains = product.a.cols > 0 && alpha != T::default();
-    if chains {
-        T::multiply(level, &mut product, panels, scratch);
-    } else {
+    if product.a.cols == 0 || alpha == T::default() {
         product.c.start(beta, epilogue.bias);
+    } else {
+        T::multiply(level, &mut product, panels, scratch);
+        if product.relu {
+            return Ok(());
+        }
     }
-    if epilogue.activation != Activation::Identity && !(product.relu && chains) {
-        product.c.for_each_line(
-            #[inline(always)]
-            |line| activate_in_place(level, epilogue.activation, line),
-        );
+    if epilogue.activation != Activation::Identity {
+        activate_lines(level, epilogue.activation, &mut c);
     }
     Ok(())
+}
+
+#[inline(never)]
+fn activate_lines<T: Element>(level: Level, activation: Activation, c: &mut MatMut<'_, T>) {
+    c.for_each_line(
+        #[inline(always)]
+        |line| activate_in_place(level, activation, line),
+    );
 }
 
 /// What a chain starts from, beside `beta * c`.

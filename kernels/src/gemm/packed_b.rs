@@ -1,8 +1,8 @@
 //! [`PackedB`]: weights packed once, for products with many a batch.
 
 use super::pack::{Operand, Region, pack};
-use super::packed::{KC, MC};
-use super::{Epilogue, LINE, MatMut, MatRef, TILE, compute, min};
+use super::packed::KC;
+use super::{Epilogue, LINE, MatMut, MatRef, TILE, compute, min, rows_len};
 use crate::error::{expect_at_least, expect_len};
 use crate::simd::Level;
 use crate::{Element, ShapeError};
@@ -24,7 +24,7 @@ pub const fn packed_b_len(k: usize, n: usize) -> usize {
 /// The scratch that [`gemm_packed`] needs for A: `(m, k)`, in elements of either type, at any level.
 #[must_use]
 pub const fn gemm_packed_scratch_len(m: usize, k: usize) -> usize {
-    LINE + (min(m, MC).next_multiple_of(TILE.0) * min(k, KC)).next_multiple_of(LINE)
+    2 * LINE + rows_len(m) * min(k, KC)
 }
 
 /// A matrix B: `(k, n)` in a slice of the caller's, in the order in which a level's micro-kernel reads it.

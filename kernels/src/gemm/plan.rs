@@ -2,12 +2,10 @@
 
 #![allow(unreachable_pub, reason = "sealed: these types stand in public bounds, but cannot be named outside")]
 
-use super::{Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, packed, vector};
+use super::{Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, packed, tiny, vector};
 use crate::simd::{Level, Simd, dispatch};
 use crate::{Activation, Element};
 
-/// Steps of k that are few enough for a product that needs no plan.
-const TINY: usize = 32;
 /// Rows of A up to which packing B costs more than reading it from anywhere.
 const FEW_ROWS: usize = 144;
 /// Bytes of B up to which it is read as it lies by more rows: it hardly leaves L1.
@@ -69,8 +67,19 @@ impl Multiply for f64 {
 #[inline(always)]
 fn run<T: Element>(level: Level, product: &mut Product<'_, '_, T>, panels: Option<&[T]>, scratch: &mut [T]) {
     if product.is_tiny() && panels.is_none() {
-        return tiny(level, product);
+        return without_plan(level, product);
     }
+    planned(level, product, panels, scratch);
+}
+
+/// In a function of its own: what it keeps on the stack is not made ready for a tiny product.
+#[inline(never)]
+fn planned<T: Element>(
+    level: Level,
+    product: &mut Product<'_, '_, T>,
+    panels: Option<&[T]>,
+    scratch: &mut [T],
+) {
     if product.c.cols == 1 {
         // Of a packed column, the panels are the column, and the product's own B.
         dispatch!(level, simd => dot::multiply(simd, product));
@@ -87,19 +96,19 @@ fn run<T: Element>(level: Level, product: &mut Product<'_, '_, T>, panels: Optio
 }
 
 #[inline(always)]
-fn tiny<T: Element>(level: Level, product: &mut Product<'_, '_, T>) {
+fn without_plan<T: Element>(level: Level, product: &mut Product<'_, '_, T>) {
     match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(simd) => simd.vectorize(
             #[inline(always)]
-            || direct::tiny::<T, _, 8>(simd, product),
+            || tiny::multiply::<T, _, 8, 8>(simd, product),
         ),
         #[cfg(target_arch = "x86_64")]
         Level::Avx2(simd) => simd.vectorize(
             #[inline(always)]
-            || direct::tiny::<T, _, 4>(simd, product),
+            || tiny::multiply::<T, _, 4, 2>(simd, product),
         ),
-        Level::Portable => direct::tiny::<T, _, 2>(crate::simd::Portable, product),
+        Level::Portable => tiny::multiply::<T, _, 2, 1>(crate::simd::Portable, product),
     }
 }
 
@@ -184,9 +193,12 @@ impl<T: Element> Product<'_, '_, T> {
     #[inline]
     fn is_tiny(&self) -> bool {
         (2..=2 * T::LANES).contains(&self.b.cols)
-            && self.a.cols <= TINY
+            && self.a.cols <= tiny::MOST_STEPS
             && self.lies_by_rows()
             && self.beta == T::default()
+            && self.a.row_stride >= self.a.cols
+            && self.b.row_stride >= self.b.cols
+            && self.c.row_stride >= self.c.cols
     }
 
     /// Whether tiles can read A and B, and write C, as they lie.

@@ -65,16 +65,8 @@ impl<'a, T> Part<'a, T> {
 impl<T: Element, const NB: usize> Right<T, NB> for Part<'_, T> {
     #[inline(always)]
     fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]> {
-        let (blocks, tail) = T::blocks(self.rest.get(..self.width)?);
+        let lanes = row_of_blocks::<T, S, NB>(simd, self.rest.get(..self.width)?);
         self.rest = self.rest.get(self.stride..).unwrap_or_default();
-        let mut lanes = [T::Lanes::<S>::splat(simd, T::default()); NB];
-        for (i, lanes) in lanes.iter_mut().enumerate() {
-            *lanes = match blocks.get(i) {
-                Some(block) => T::Lanes::<S>::load(simd, block),
-                None if i == blocks.len() => T::Lanes::<S>::load_partial(simd, tail),
-                None => *lanes,
-            };
-        }
         Some(lanes)
     }
 }
@@ -84,6 +76,21 @@ fn load_blocks<T: Element, S: Simd, const NB: usize>(simd: S, row: &[T::Block; N
     let mut lanes = [T::Lanes::<S>::splat(simd, T::default()); NB];
     for (lanes, block) in lanes.iter_mut().zip(row) {
         *lanes = T::Lanes::<S>::load(simd, block);
+    }
+    lanes
+}
+
+/// A row that ends inside the last of `NB` blocks; lanes past its end are 0.
+#[inline(always)]
+pub(super) fn row_of_blocks<T: Element, S: Simd, const NB: usize>(simd: S, row: &[T]) -> [T::Lanes<S>; NB] {
+    let (blocks, tail) = T::blocks(row);
+    let mut lanes = [T::Lanes::<S>::splat(simd, T::default()); NB];
+    for (i, lanes) in lanes.iter_mut().enumerate() {
+        *lanes = match blocks.get(i) {
+            Some(block) => T::Lanes::<S>::load(simd, block),
+            None if i == blocks.len() => T::Lanes::<S>::load_partial(simd, tail),
+            None => *lanes,
+        };
     }
     lanes
 }

@@ -61,6 +61,7 @@ const fn most_bands(m: usize, n: usize, k: usize, threads: usize) -> usize {
 ///
 /// # Errors
 /// As [`gemm`](crate::gemm()), with the scratch of [`gemm_on_scratch_len`] for the pool's threads.
+#[inline]
 pub fn gemm_on<T: Element, P: Parallel>(
     pool: &P,
     level: Level,
@@ -95,7 +96,27 @@ pub fn gemm_on<T: Element, P: Parallel>(
 ///
 /// # Errors
 /// As [`gemm_with_epilogue`], with the scratch of [`gemm_on_scratch_len`] for the pool's threads.
+#[inline]
 pub fn gemm_with_epilogue_on<T: Element, P: Parallel>(
+    pool: &P,
+    level: Level,
+    alpha: T,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+    beta: T,
+    c: MatMut<'_, T>,
+    epilogue: Epilogue<'_, T>,
+    scratch: &mut [T],
+) -> Result<(), ShapeError> {
+    // The pool is not asked about a product that is too small for two: it would feel the question.
+    if most_bands(c.rows, c.cols, a.cols, 2) < 2 {
+        return gemm_with_epilogue(level, alpha, a, b, beta, c, epilogue, scratch);
+    }
+    divide(pool, level, alpha, a, b, beta, c, epilogue, scratch)
+}
+
+#[inline(never)]
+fn divide<T: Element, P: Parallel>(
     pool: &P,
     level: Level,
     alpha: T,

@@ -87,6 +87,7 @@ macro_rules! lanes {
     (
         $lanes:ident, $mask:ident, $scalar:ty, $n:literal, $bits:ty,
         $splat:ident $load:ident $store:ident $maskload:ident $maskstore:ident
+        $maskstore_half:ident $low_half:ident $maskstore_quarter:ident $low_quarter:ident
         $fma:ident $fnma:ident $sqrt:ident $max:ident $min:ident $cmp:ident $blend:ident
         $and:ident $or:ident $xor:ident $add_int:ident $sub_int:ident $shl:ident $shr:ident
         $to_int:ident $from_int:ident $halves:ident
@@ -126,6 +127,22 @@ macro_rules! lanes {
             fn store_partial(self, y: &mut [$scalar]) {
                 // Masked lanes are not written.
                 op!($maskstore; y.as_mut_ptr(), Self::first(Avx512(()), y.len()).0, self.0);
+            }
+            #[inline(always)]
+            fn store_few<const PARTS: usize>(self, y: &mut [$scalar]) {
+                // A masked store waits for one before it whose whole register overlaps its own.
+                let (to, mask) = (y.as_mut_ptr(), Self::first(Avx512(()), y.len()).0);
+                match PARTS {
+                    1 => op!($maskstore; to, mask, self.0),
+                    2 => {
+                        let low = op!($low_half; self.0);
+                        op!($maskstore_half; to, mask as __mmask8, low);
+                    }
+                    _ => {
+                        let low = op!($low_quarter; self.0);
+                        op!($maskstore_quarter; to, mask as __mmask8, low);
+                    }
+                }
             }
             #[inline(always)]
             fn first(_: Avx512, n: usize) -> $mask {
@@ -258,6 +275,7 @@ macro_rules! lanes {
 lanes!(
     F32, Mask32, f32, 16, __mmask16,
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_maskz_loadu_ps _mm512_mask_storeu_ps
+    _mm256_mask_storeu_ps _mm512_castps512_ps256 _mm_mask_storeu_ps _mm512_castps512_ps128
     _mm512_fmadd_ps _mm512_fnmadd_ps _mm512_sqrt_ps _mm512_max_ps _mm512_min_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps
     _mm512_and_ps _mm512_or_ps _mm512_xor_ps _mm512_add_epi32 _mm512_sub_epi32 _mm512_slli_epi32 _mm512_srli_epi32
     _mm512_castps_si512 _mm512_castsi512_ps halves_f32
@@ -266,6 +284,7 @@ lanes!(
 lanes!(
     F64, Mask64, f64, 8, __mmask8,
     _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_maskz_loadu_pd _mm512_mask_storeu_pd
+    _mm256_mask_storeu_pd _mm512_castpd512_pd256 _mm_mask_storeu_pd _mm512_castpd512_pd128
     _mm512_fmadd_pd _mm512_fnmadd_pd _mm512_sqrt_pd _mm512_max_pd _mm512_min_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd
     _mm512_and_pd _mm512_or_pd _mm512_xor_pd _mm512_add_epi64 _mm512_sub_epi64 _mm512_slli_epi64 _mm512_srli_epi64
     _mm512_castpd_si512 _mm512_castsi512_pd halves_f64

@@ -71,6 +71,12 @@ pub trait Lanes:
     fn load_partial(simd: Self::Simd, x: &[Self::Scalar]) -> Self;
     /// Writes the first lanes, as many as `y` has elements.
     fn store_partial(self, y: &mut [Self::Scalar]);
+    /// As [`store_partial`](Self::store_partial), of lanes of the first of `PARTS` (1, 2 or 4) equal parts: rows so short, next to
+    /// each other, are written in less time.
+    #[inline(always)]
+    fn store_few<const PARTS: usize>(self, y: &mut [Self::Scalar]) {
+        self.store_partial(y);
+    }
     /// True in the first `n` lanes.
     fn first(simd: Self::Simd, n: usize) -> Self::Mask;
 

@@ -161,7 +161,26 @@ fn operations<T: Scalar, S: Simd>(simd: S, level: Level, operands: &[T]) {
             assert_eq!(actual.bits(), expected.bits(), "store_partial of {n} at {}", level.name());
         }
         assert!(stored[kept..].iter().all(|x| *x == T::from(7)), "store_partial past the lanes");
+        if n <= T::LANES {
+            few::<T, S, 1>(a, x.as_ref(), n);
+        }
+        if n <= T::LANES / 2 {
+            few::<T, S, 2>(a, x.as_ref(), n);
+        }
+        if n <= T::LANES / 4 {
+            few::<T, S, 4>(a, x.as_ref(), n);
+        }
     }
+}
+
+/// `store_few` writes the first `n` lanes, and not what comes after.
+fn few<T: Scalar, S: Simd, const PARTS: usize>(a: T::Lanes<S>, x: &[T], n: usize) {
+    let mut stored = std::vec![T::from(7); n + T::LANES];
+    a.store_few::<PARTS>(&mut stored[..n]);
+    for (actual, expected) in stored[..n].iter().zip(x) {
+        assert_eq!(actual.bits(), expected.bits(), "store_few of {n} in {PARTS} parts");
+    }
+    assert!(stored[n..].iter().all(|x| *x == T::from(7)), "store_few past {n} in {PARTS} parts");
 }
 
 fn every_operation<T: Scalar>(operands: &[T]) {

@@ -62,7 +62,9 @@ fn blocks_of_blocks() {
 fn products_that_are_tiny() {
     let shapes = || {
         let few = [(32, 7, 32), (33, 9, 32), (32, 15, 33), (4, 31, 32), (3, 32, 32), (4, 33, 31)];
-        few.into_iter().chain(about([8, 16, 32]).map(|n| (32, n, 32)))
+        // Every number of rows that tiles have, of rows that fill a quarter of a block, half, one and two.
+        let rows = (1..=17).flat_map(|m| about([2, 4, 8, 16, 32]).map(move |n| (m, n, 5)));
+        few.into_iter().chain(about([8, 16, 32]).map(|n| (32, n, 32))).chain(rows)
     };
     check::<f32>(shapes());
     check::<f64>(shapes());
