@@ -1,63 +1,19 @@
-//! Activations, their derivatives, softmax and the optimizers.
+//! Derivatives of activations, activations with weights, softmax, losses and the optimizers.
 
 use crate::{limit, polynomials, values};
 use core::hint::black_box;
 use core::mem::MaybeUninit;
-use rten_simd::{SimdOp, SimdUnaryOp};
-use rten_vecmath::{Elu, Erf, Exp, Gelu, LeakyRelu, Sigmoid, Silu, Softmax, Tanh};
+use rten_simd::SimdOp;
+use rten_vecmath::Softmax;
 use slicewise::Level;
 use slicewise::kernels::{
-    Activation, Channels, Function, Optimizer, Step, Targets, activate, activation_backward, apply,
-    cross_entropy, hinge, maxout, maxout_backward, optimizer_step, prelu, prelu_backward, softmax,
-    squared_error,
+    Activation, Channels, Optimizer, Step, Targets, activation_backward, cross_entropy, hinge, maxout,
+    maxout_backward, optimizer_step, prelu, prelu_backward, softmax, squared_error,
 };
 use slicewise_benches::Comparison;
 
 pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
     let mut rows = vec![
-        activation(n, Activation::Relu).with("loop", looped(n, |x| x.max(0.0))),
-        activation(n, Activation::LeakyRelu { slope: 0.01 })
-            .with("loop", looped(n, |x| if x > 0.0 { x } else { 0.01 * x }))
-            .with("rten", rten(n, LeakyRelu { alpha: 0.01 })),
-        activation(n, Activation::Elu { alpha: 1.0 })
-            .with("loop", looped(n, |x| if x > 0.0 { x } else { polynomials::exp(x) - 1.0 }))
-            .with("rten", rten(n, Elu { alpha: 1.0 })),
-        activation(n, Activation::Sigmoid)
-            .with("loop", looped(n, polynomials::sigmoid))
-            .with("rten", rten(n, Sigmoid {})),
-        activation(n, Activation::Tanh)
-            .with("loop", looped(n, polynomials::tanh))
-            .with("rten", rten(n, Tanh {})),
-        activation(n, Activation::Gelu)
-            .with("loop", looped(n, polynomials::gelu))
-            .with("rten", rten(n, Gelu {})),
-        activation(n, Activation::SigmoidFast)
-            .with("loop", looped(n, polynomials::sigmoid))
-            .with("rten", rten(n, Sigmoid {})),
-        activation(n, Activation::TanhFast)
-            .with("loop", looped(n, polynomials::tanh))
-            .with("rten", rten(n, Tanh {})),
-        activation(n, Activation::GeluFast)
-            .with("loop", looped(n, polynomials::gelu))
-            .with("rten", rten(n, Gelu {})),
-        activation(n, Activation::GeluTanh),
-        activation(n, Activation::Silu)
-            .with("loop", looped(n, |x| x * polynomials::sigmoid(x)))
-            .with("rten", rten(n, Silu {})),
-        activation(n, Activation::Softplus).with("loop", looped(n, |x| x.exp().ln_1p())),
-        function(n, Function::Exp)
-            .with("loop", looped(n, polynomials::exp))
-            .with("rten", rten(n, Exp {}))
-            .with("wide", wide(n, wide::f32x8::exp)),
-        function(n, Function::Exp2).with("loop", looped(n, f32::exp2)),
-        function(n, Function::ExpM1).with("loop", looped(n, f32::exp_m1)),
-        function(n, Function::Ln)
-            .with("loop", looped(n, polynomials::ln))
-            .with("wide", wide(n, wide::f32x8::ln)),
-        function(n, Function::Ln1p).with("loop", looped(n, |x| x.ln_1p())),
-        function(n, Function::Erf).with("rten", rten(n, Erf {})),
-        function(n, Function::Sqrt).with("loop", looped(n, |x| x.sqrt())),
-        function(n, Function::Rsqrt).with("loop", looped(n, |x| 1.0 / x.sqrt())),
         backward(n, Activation::Relu, |y, dy| if y > 0.0 { dy } else { 0.0 }),
         backward(n, Activation::Tanh, |y, dy| (1.0 - y * y) * dy),
         prelu_row(n),
@@ -82,58 +38,6 @@ pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
     }
     rows.push(squared_error_row(n));
     rows
-}
-
-/// `y = f(x)` over slices of `n`.
-fn looped(n: usize, f: impl Fn(f32) -> f32) -> impl FnMut() {
-    let (x, mut y) = (values(n), vec![0.0; n]);
-    move || {
-        for (y, x) in y.iter_mut().zip(black_box(&x)) {
-            *y = f(*x);
-        }
-        black_box(&mut y);
-    }
-}
-
-fn rten(n: usize, op: impl SimdUnaryOp<f32>) -> impl FnMut() {
-    let (x, mut y) = (values(n), vec![MaybeUninit::new(0.0); n]);
-    move || {
-        black_box(op.map(&x, &mut y));
-    }
-}
-
-fn activation(n: usize, activation: Activation) -> Comparison {
-    let (x, mut y) = (values(n), vec![0.0; n]);
-    let level = Level::detect();
-    let name = format!("{activation:?}");
-    let name = name.split([' ', '{']).next().unwrap_or_default().to_lowercase();
-    let row = Comparison::new(&name, n)
-        .with("slicewise", move || activate(level, activation, &x, &mut y).expect("one length"));
-    limit(row, n, 1, 1)
-}
-
-/// Of numbers from 0 to 2, which every function takes.
-fn function(n: usize, function: Function) -> Comparison {
-    let (x, mut y) = (positive(n), vec![0.0; n]);
-    let level = Level::detect();
-    let row = Comparison::new(function.name(), n)
-        .with("slicewise", move || apply(level, function, &x, &mut y).expect("one length"));
-    limit(row, n, 1, 1)
-}
-
-fn positive(n: usize) -> Vec<f32> {
-    values(n).into_iter().map(f32::abs).collect()
-}
-
-/// `y = f(x)`, eight at a time.
-fn wide(n: usize, f: impl Fn(wide::f32x8) -> wide::f32x8) -> impl FnMut() {
-    let (x, mut y) = (positive(n), vec![0.0f32; n]);
-    move || {
-        for (y, x) in y.as_chunks_mut().0.iter_mut().zip(black_box(&x).as_chunks().0) {
-            *y = f((*x).into()).to_array();
-        }
-        black_box(&mut y);
-    }
 }
 
 fn backward(n: usize, activation: Activation, slope: impl Fn(f32, f32) -> f32 + 'static) -> Comparison {

@@ -3,9 +3,11 @@
 //! `cargo bench -p slicewise-benches --bench kernels` prints, first, tables measured in turn (G elements/s, medians; pin it
 //! to a core with `taskset -c 1`), then criterion's own figures; `-- --table` only the tables, `-- --table --markdown` as a record of this
 //! machine (`benches/record`), `-- gelu` only kernels with that in their names. "loop" is the formula as a plain loop, compiled for
-//! the same CPU under `RUSTFLAGS="-C target-cpu=native"`; "limit" moves the bytes that the kernel has to move, each once.
+//! the same CPU under `RUSTFLAGS="-C target-cpu=native"`; "limit" moves the bytes that the kernel has to move, each once. Last comes the
+//! error of each function, as peers compute it and as we do.
 
 mod elementwise;
+mod functions;
 mod normalisation;
 mod polynomials;
 mod statistics;
@@ -20,7 +22,8 @@ const SIZES: [usize; 4] = [1 << 10, 1 << 14, 1 << 18, 1 << 24];
 type Room = fn(usize) -> Vec<Comparison>;
 
 fn main() {
-    let rooms: [(&str, Room); 3] = [
+    let rooms: [(&str, Room); 4] = [
+        ("functions", functions::comparisons),
         ("elementwise", elementwise::comparisons),
         ("normalisation", normalisation::comparisons),
         ("statistics", statistics::comparisons),
@@ -32,7 +35,7 @@ fn main() {
     if markdown {
         println!("# kernels on {}, {}\n", cpu(), today());
         println!(
-            "`f32`, G elements/s, medians of rounds in turn; peers' formulas may be less accurate (`docs/accuracy.md`)."
+            "`f32`, G elements/s, medians of rounds in turn; what each is worth in accuracy stands at the end."
         );
     }
     for (room, comparisons) in rooms {
@@ -55,6 +58,7 @@ fn main() {
             println!();
         }
     }
+    functions::print_errors(markdown, &wanted);
     if given("--table") {
         return;
     }

@@ -1,6 +1,6 @@
 //! The kernel of training's backward pass, in the same parts as the forward one.
 
-use super::forward::{SCALES, Scales, normalise, part_of};
+use super::forward::{SCALES, Scales, evaluate, normalise, part_of};
 use super::{Affine, AffineGradient, Saved};
 use crate::activation::relu_derivative;
 use crate::moments::Narrow;
@@ -22,7 +22,7 @@ fn passed<T: Element, S: Simd, const RELU: bool>(
         return dy;
     }
     let (zero, one) = (T::Lanes::<S>::splat(simd, T::default()), T::Lanes::<S>::splat(simd, T::from(1)));
-    dy * relu_derivative(zero, one, (x - mean).mul_add(scale, beta))
+    dy * relu_derivative(zero, one, evaluate::<T, S>([mean, scale, beta], x))
 }
 
 /// What the gradient is summed of: `dy` and `dy * (x - mean)`.

@@ -1,7 +1,7 @@
 //! The kernels of evaluation: statistics that are known before.
 
 use super::backward::{sum_gradients, sum_narrow_gradients, sum_plane_gradients};
-use super::forward::{SCALES, Scales, part_of};
+use super::forward::{SCALES, Scales, evaluate, part_of};
 use super::{Affine, AffineGradient, Running};
 use crate::moments::Narrow;
 use crate::simd::apply::map;
@@ -166,12 +166,6 @@ fn map_scaled<T: Element, S: Simd, const P: usize>(
             ),
         }
     }
-}
-
-/// `(x - mean) * scale + beta`.
-#[inline(always)]
-fn evaluate<T: Element, S: Simd>([mean, scale, beta]: [T::Lanes<S>; 3], x: T::Lanes<S>) -> T::Lanes<S> {
-    (x - mean).mul_add(scale, beta)
 }
 
 /// `gamma / sqrt(variance + epsilon)`.

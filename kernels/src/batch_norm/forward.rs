@@ -141,7 +141,16 @@ pub(crate) fn normalise<T: Element, S: Simd>(
     [mean, inv_std, gamma, beta]: [T::Lanes<S>; 4],
     x: T::Lanes<S>,
 ) -> T::Lanes<S> {
-    (x - mean).mul_add(inv_std * gamma, beta)
+    evaluate::<T, S>([mean, inv_std * gamma, beta], x)
+}
+
+/// `(x - mean) * scale + beta`.
+#[inline(always)]
+pub(super) fn evaluate<T: Element, S: Simd>(
+    [mean, scale, beta]: [T::Lanes<S>; 3],
+    x: T::Lanes<S>,
+) -> T::Lanes<S> {
+    (x - mean).mul_add(scale, beta)
 }
 
 /// `mean`, `inv_std` and the running statistics of some columns. `pivot` is scratch.
@@ -183,7 +192,7 @@ pub(crate) fn map_normalised<T: Element, S: Simd>(
                 y,
                 [mean, scale, beta],
                 #[inline(always)]
-                |[mean, scale, beta], [x], _| floor.max((x - mean).mul_add(scale, beta)),
+                |params, [x], _| floor.max(evaluate::<T, S>(params, x)),
             );
         }
         finish.apply(y);
