@@ -1,0 +1,19 @@
+"""Our side of the comparisons: the benchmark `training` as a process that peers run in turn with."""
+
+import json
+import subprocess
+
+
+def executable():
+    """The benchmark's path, built where it is not."""
+    build = ["cargo", "bench", "-p", "slicewise-benches", "--bench", "training", "--no-run", "--message-format=json"]
+    lines = subprocess.run(build, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    messages = map(json.loads, lines)
+    return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "training")
+
+
+def table(command):
+    """The lines of figures that a command prints, by name: names are right-aligned in 26 columns."""
+    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    figures = lambda line: [float(cell.rstrip("%")) for cell in line[26:].split()]
+    return {line[:26].strip(): figures(line) for line in lines if line.strip() and line[:26].strip() != "net"}

@@ -1,0 +1,112 @@
+//! The two tables: steps beside the limit of arithmetic, and single predictions.
+
+use super::nets::{Net, UPDATE};
+use core::hint::black_box;
+use core::time::Duration;
+use slicewise::{Level, Network, inference_arena_len};
+use slicewise_benches::{cpu, in_turn, peak, today};
+use std::time::Instant;
+
+/// How the tables are printed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Plain,
+    Markdown,
+}
+
+impl Form {
+    fn row(self, first: &str, cells: &[String]) {
+        match self {
+            Self::Plain => {
+                println!("{first:>26}{}", cells.iter().map(|c| format!("  {c:>12}")).collect::<String>())
+            }
+            Self::Markdown => {
+                println!("| {first} |{}", cells.iter().map(|c| format!(" {c} |")).collect::<String>())
+            }
+        }
+    }
+
+    fn head(self, names: &[&str]) {
+        self.row("net", &names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        if self == Self::Markdown {
+            self.row("---", &vec!["---:".to_string(); names.len()]);
+        }
+    }
+}
+
+/// What the tables have in common, of this machine and this day.
+pub(crate) fn heading(form: Form) {
+    if form == Form::Markdown {
+        println!("# training on {}, {}\n", cpu(), today());
+        println!("slicewise {}, f32, one core, one resident batch: medians.\n", env!("CARGO_PKG_VERSION"));
+    }
+}
+
+/// Samples a second of a step, those that its products would allow at the peak measured in the same rounds, and the share.
+pub(crate) fn steps<'n>(form: Form, nets: impl Iterator<Item = &'n Net>) {
+    form.head(&["batch", "samples/s", "limit", "share", "GFLOP/s peak"]);
+    for net in nets {
+        let (layers, data) = (net.layers(), net.batch_of_data());
+        let mut arena = net.arena(&layers);
+        let mut network = net.bind(&layers, &mut arena);
+        let mut operations = 0;
+        let mut step = || {
+            black_box(network.step(&data.inputs, &data.labels, &UPDATE).expect("a good batch"));
+        };
+        let mut limit = || operations = peak::<f32>(Level::detect());
+        let mut contestants: [(&str, &mut dyn FnMut()); 2] = [("step", &mut step), ("peak", &mut limit)];
+        let seconds = in_turn(15, Duration::from_millis(20), &mut contestants);
+        let top = operations as f64 / seconds[1];
+        let (rate, limit) = (net.batch as f64 / seconds[0], net.batch as f64 * top / net.flops());
+        let share = format!("{:.0}%", 100.0 * rate / limit);
+        let cells = [format!("{}", net.batch), format!("{rate:.0}"), format!("{limit:.0}"), share];
+        form.row(net.name, &[&cells[..], &[format!("{:.1}", top / 1e9)]].concat());
+    }
+    println!();
+}
+
+/// Nanoseconds of single predictions, each timed by itself; the first line is what the clock takes.
+pub(crate) fn single<'n>(form: Form, nets: impl Iterator<Item = &'n Net>) {
+    form.head(&["p50 ns", "p99.9 ns"]);
+    let print =
+        |name: &str, [middle, rare]: [u128; 2]| form.row(name, &[format!("{middle}"), format!("{rare}")]);
+    print("nothing", percentiles(100_000, || {}));
+    for net in nets {
+        let (layers, data) = (net.layers(), net.batch_of_data());
+        let mut arena = net.arena(&layers);
+        let parameters = net.bind(&layers, &mut arena);
+        let mut arena = vec![0.0; inference_arena_len(&layers, 1)];
+        let mut network =
+            Network::bind_inference(&layers, 1, Level::detect(), &mut arena).expect("layers fit");
+        for (layer, role) in
+            (0..layers.len()).flat_map(|layer| slicewise::Role::ALL.map(|role| (layer, role)))
+        {
+            if let (Some(to), Some(from)) = (network.tensor_mut(layer, role), parameters.tensor(layer, role))
+            {
+                to.copy_from_slice(from);
+            }
+        }
+        let (row, mut probabilities) = (&data.inputs[..network.features()], vec![0.0; network.classes()]);
+        print(
+            net.name,
+            percentiles(net.calls, || {
+                network.predict(black_box(row), &mut probabilities).expect("a good row");
+                black_box(&probabilities);
+            }),
+        );
+    }
+}
+
+/// The median and the 99.9th percentile of single calls, in nanoseconds, after a tenth as many to warm up.
+fn percentiles(calls: usize, mut call: impl FnMut()) -> [u128; 2] {
+    (0..calls / 10).for_each(|_| call());
+    let mut times: Vec<u128> = (0..calls)
+        .map(|_| {
+            let start = Instant::now();
+            call();
+            start.elapsed().as_nanos()
+        })
+        .collect();
+    times.sort_unstable();
+    [times[calls / 2], times[calls * 999 / 1000]]
+}
