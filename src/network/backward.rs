@@ -1,8 +1,9 @@
 //! The backward pass: from the last outputs' gradient in the first buffer to every parameter's.
 
-use super::Network;
 use super::forward::{pair, pair_mut};
 use super::place::{Place, span, span_mut};
+use super::update::update_layer;
+use super::{Network, Update};
 use crate::arena::{Arena, in_place, line};
 use crate::kernels::{
     AffineGradient, Channels, Element, MatMut, MatRef, Parallel, Saved, activation_backward_from_input_on,
@@ -12,22 +13,34 @@ use crate::kernels::{
 use crate::{Error, Layer};
 
 impl<T: Element, P: Parallel> Network<'_, T, P> {
-    /// Overwrites the gradients. The two buffers hold dY and dX in turn; `observe` sees each layer's dY, and compiles away where it
-    /// does nothing.
+    /// Overwrites the gradients, and applies `update` to each layer as soon as nothing needs its old weights; returns the penalty
+    /// before it. The two buffers hold dY and dX in turn; `observe` sees each layer's dY, and compiles away where it does
+    /// nothing.
     #[inline]
     pub(super) fn backward(
         &mut self,
         inputs: &[T],
         rows: usize,
+        update: Option<&Update>,
         mut observe: impl FnMut(usize, &[T]),
-    ) -> Result<(), Error> {
-        let (level, batch, pool) = (self.level, self.batch, &self.pool);
+    ) -> Result<f64, Error> {
+        let (level, batch, pool, t) = (self.level, self.batch, &self.pool, self.steps);
         let (one, zero) = (T::from(1), T::default());
         let Arena {
-            parameters, gradients, saved, activations, masks, scratch, buffers: [first, second], ..
+            parameters,
+            gradients,
+            state,
+            norms,
+            saved,
+            activations,
+            masks,
+            scratch,
+            buffers: [first, second],
+            ..
         } = &mut self.arena;
         let (mut dy, mut dx): (&mut [T], &mut [T]) = (first, second);
         let mut place = Place::end(self.layers, batch);
+        let mut squares = 0.0;
         for (index, layer) in self.layers.iter().enumerate().rev() {
             let previous = index.checked_sub(1).and_then(|index| self.layers.get(index));
             let out = place.width;
@@ -108,7 +121,11 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
                     multiply_in_place(level, mask, span_mut(dy, 0, rows * width)?)?;
                 }
             }
+            if let Some(update) = update {
+                let layer = (index, layer, place.parameters);
+                squares += update_layer(pool, level, update, t, layer, parameters, gradients, state, norms)?;
+            }
         }
-        Ok(())
+        Ok(update.map_or(0.0, |update| 0.5 * update.regularisation * squares))
     }
 }

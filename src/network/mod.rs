@@ -5,18 +5,20 @@ mod forward;
 mod place;
 mod saved;
 mod tensors;
+mod update;
 
 use crate::arena::Arena;
 use crate::error::expect_len;
 use crate::init::{Init, initialise};
 use crate::kernels::{
-    Element, Level, Optimizer, Parallel, Serial, ShapeError, Step, Targets, cross_entropy,
-    cross_entropy_loss, optimizer_step_on, softmax,
+    Element, Level, Optimizer, Parallel, Serial, ShapeError, Targets, cross_entropy, cross_entropy_loss,
+    softmax,
 };
 use crate::layer::width_of;
 use crate::{Error, Layer};
 use place::{Place, span, span_mut};
 use rand_core::Rng;
+use update::update_layer;
 
 pub use saved::{Saved, saved_len};
 pub use tensors::Role;
@@ -223,8 +225,16 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
     /// [`Error::Shape`] where there are no rows or more than the batch, a label is no class, or a batch of one meets batch
     /// norm; [`Error::InferenceOnly`]. Nothing is then learned.
     pub fn step(&mut self, inputs: &[T], labels: &[u32], update: &Update) -> Result<StepReport, Error> {
-        let mut report = self.gradients(inputs, labels)?;
-        report.penalty = self.update(update)?;
+        let mut report = self.forward_to_loss(inputs, labels)?;
+        self.steps += 1;
+        // Layer by layer: its weights and gradient are still in the nearer caches.
+        report.penalty = self.backward(
+            inputs,
+            report.rows,
+            Some(update),
+            #[inline(always)]
+            |_, _| {},
+        )?;
         report.loss += report.penalty;
         Ok(report)
     }
@@ -256,6 +266,19 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
     /// # Errors
     /// As [`step`](Network::step).
     pub fn gradients(&mut self, inputs: &[T], labels: &[u32]) -> Result<StepReport, Error> {
+        let report = self.forward_to_loss(inputs, labels)?;
+        self.backward(
+            inputs,
+            report.rows,
+            None,
+            #[inline(always)]
+            |_, _| {},
+        )?;
+        Ok(report)
+    }
+
+    /// The forward pass, the loss, and its gradient by the logits in the first buffer.
+    fn forward_to_loss(&mut self, inputs: &[T], labels: &[u32]) -> Result<StepReport, Error> {
         if !self.training {
             return Err(Error::InferenceOnly);
         }
@@ -271,12 +294,6 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
             logits,
             Targets::Labels(labels),
             span_mut(dlogits, 0, rows * classes)?,
-        )?;
-        self.backward(
-            inputs,
-            rows,
-            #[inline(always)]
-            |_, _| {},
         )?;
         Ok(StepReport { loss: loss.loss, penalty: 0.0, correct: loss.correct, rows })
     }
@@ -347,7 +364,8 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
         for (to, dy) in span_mut(first, 0, dy.len())?.iter_mut().zip(dy) {
             *to = *dy;
         }
-        self.backward(inputs, rows, observe)
+        self.backward(inputs, rows, None, observe)?;
+        Ok(())
     }
 
     /// The loss of a batch as a step sees it, with the batch's own statistics and dropout, without the backward pass (running
@@ -388,42 +406,25 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
             return Err(Error::InferenceOnly);
         }
         self.steps += 1;
-        let slots = update.optimizer.state_slots();
+        let (level, batch, pool, t) = (self.level, self.batch, &self.pool, self.steps);
+        let Arena { parameters, gradients, state, norms, .. } = &mut self.arena;
         let mut squares = 0.0;
-        let [first, second] = &mut self.arena.state;
-        let mut norms = self.arena.norms.iter_mut();
-        let mut at = 0;
-        for layer in self.layers {
-            for (len, is_weight) in tensors::parameters(layer) {
-                let mut step = Step {
-                    optimizer: update.optimizer,
-                    learning_rate: update.learning_rate,
-                    regularisation: if is_weight { update.regularisation } else { 0.0 },
-                    t: self.steps,
-                };
-                if let Optimizer::AdamW { weight_decay, .. } = &mut step.optimizer
-                    && !is_weight
-                {
-                    *weight_decay = 0.0;
-                }
-                let measured = optimizer_step_on(
-                    &self.pool,
-                    self.level,
-                    &step,
-                    span_mut(self.arena.parameters, at, len)?,
-                    span(self.arena.gradients, at, len)?,
-                    span_mut(first, at, if slots > 0 { len } else { 0 })?,
-                    span_mut(second, at, if slots > 1 { len } else { 0 })?,
-                )?;
-                if is_weight {
-                    squares += measured.weights;
-                }
-                // The squares first: a zip that ends on them takes no norm too many.
-                for (square, to) in [measured.update, measured.weights].into_iter().zip(norms.by_ref()) {
-                    *to = T::from_f64(square);
-                }
-                at += crate::arena::line(len);
-            }
+        let mut place = Place::end(self.layers, batch);
+        // The order of a step's backward pass: the sum has its bits.
+        for (index, layer) in self.layers.iter().enumerate().rev() {
+            let previous = index.checked_sub(1).and_then(|index| self.layers.get(index));
+            place = place.before(layer, previous, batch);
+            squares += update_layer(
+                pool,
+                level,
+                update,
+                t,
+                (index, layer, place.parameters),
+                parameters,
+                gradients,
+                state,
+                norms,
+            )?;
         }
         Ok(0.5 * update.regularisation * squares)
     }
