@@ -86,7 +86,7 @@ pub(crate) struct Sizes {
     pub(crate) masks: usize,
     /// The widest of what goes in and out, times the batch.
     buffer: usize,
-    /// For gemm.
+    /// For gemm; 0 for a layer by itself.
     scratch: usize,
 }
 
@@ -97,11 +97,11 @@ impl Sizes {
         previous: Option<&Layer>,
         width: usize,
         batch: usize,
-        threads: usize,
     ) -> Self {
         let out = layer.width_out(width);
         let values = line(mul(batch, out));
         let widest = if out > width { out } else { width };
+        // Every pass asks for the others, layer by layer; what gemm needs takes divisions, and is asked for once.
         let mut sizes = Self {
             parameters: 0,
             running: 0,
@@ -114,11 +114,6 @@ impl Sizes {
         match layer {
             Layer::Dense { inputs, outputs } => {
                 sizes.parameters = add(line(mul(*inputs, *outputs)), line(*outputs));
-                // Forward, the gradient of W, and that of X.
-                let forward = gemm_on_scratch_len(batch, *outputs, *inputs, threads);
-                let weight = gemm_on_scratch_len(*inputs, *outputs, batch, threads);
-                let input = gemm_on_scratch_len(batch, *inputs, *outputs, threads);
-                sizes.scratch = max(forward, max(weight, input));
             }
             Layer::BatchNorm { features, .. } => {
                 let pair = mul(line(*features), 2);
@@ -136,7 +131,7 @@ impl Sizes {
             Self { parameters: 0, running: 0, saved: 0, activations: 0, masks: 0, buffer: 0, scratch: 0 };
         let (mut rest, mut previous, mut width) = (net, None, width_of(net));
         while let [layer, further @ ..] = rest {
-            let sizes = Self::of_layer(layer, previous, width, batch, threads);
+            let sizes = Self::of_layer(layer, previous, width, batch);
             total = Self {
                 parameters: add(total.parameters, sizes.parameters),
                 running: add(total.running, sizes.running),
@@ -144,13 +139,22 @@ impl Sizes {
                 activations: add(total.activations, sizes.activations),
                 masks: add(total.masks, sizes.masks),
                 buffer: max(total.buffer, sizes.buffer),
-                scratch: max(total.scratch, sizes.scratch),
+                scratch: max(total.scratch, scratch_len(layer, batch, threads)),
             };
             width = layer.width_out(width);
             (rest, previous) = (further, Some(layer));
         }
         total
     }
+}
+
+/// Elements that a layer's products take: forward, the gradient of W, and that of X.
+const fn scratch_len(layer: &Layer, batch: usize, threads: usize) -> usize {
+    let Layer::Dense { inputs, outputs } = layer else { return 0 };
+    let forward = gemm_on_scratch_len(batch, *outputs, *inputs, threads);
+    let weight = gemm_on_scratch_len(*inputs, *outputs, batch, threads);
+    let input = gemm_on_scratch_len(batch, *inputs, *outputs, threads);
+    max(forward, max(weight, input))
 }
 
 /// Whether the layer overwrites its input in training: an activation whose derivative comes from its output, after a layer

@@ -35,7 +35,7 @@ impl Place {
 
     /// The next layer's.
     pub(super) fn after(self, layer: &Layer, previous: Option<&Layer>, batch: usize) -> Self {
-        let sizes = Sizes::of_layer(layer, previous, self.width, batch, 1);
+        let sizes = Sizes::of_layer(layer, previous, self.width, batch);
         Self {
             parameters: self.parameters + sizes.parameters,
             running: self.running + sizes.running,
@@ -49,7 +49,7 @@ impl Place {
     /// The place of `layer` itself, where `self` is that of the layer after it.
     pub(super) fn before(self, layer: &Layer, previous: Option<&Layer>, batch: usize) -> Self {
         let width = layer.width_in(self.width);
-        let sizes = Sizes::of_layer(layer, previous, width, batch, 1);
+        let sizes = Sizes::of_layer(layer, previous, width, batch);
         Self {
             parameters: self.parameters.saturating_sub(sizes.parameters),
             running: self.running.saturating_sub(sizes.running),
