@@ -110,3 +110,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_step_is_its_two_halves_one_after_the_other() {
+    // In f64, where the order in which the penalty is summed shows.
+    let (inputs, labels) = data(16);
+    let inputs: Vec<f64> = inputs.into_iter().map(f64::from).collect();
+    let update = Update { optimizer: Optimizer::adam(), learning_rate: 1e-2, regularisation: 1e-3 };
+    let run = |whole: bool| {
+        let mut arena = vec![0.0f64; arena_len(NET, 16)];
+        let mut net = Network::bind(NET, 16, Level::detect(), &mut arena).unwrap();
+        net.initialise(Init::Auto, &mut Pcg64::new(1, 1)).unwrap();
+        let (mut bits, mut penalties) = (Vec::new(), Vec::new());
+        for _ in 0..20 {
+            let penalty = if whole {
+                net.step(&inputs, &labels, &update).unwrap().penalty
+            } else {
+                net.gradients(&inputs, &labels).unwrap();
+                net.update(&update).unwrap()
+            };
+            penalties.push(penalty.to_bits());
+            for (layer, role) in (0..NET.len()).flat_map(|layer| Role::ALL.map(|role| (layer, role))) {
+                let tensors = [net.tensor(layer, role), net.gradient(layer, role)];
+                bits.extend(tensors.into_iter().flatten().flatten().map(|x| x.to_bits()));
+                penalties.extend(net.update_ratio(layer, role).map(f64::to_bits));
+            }
+            bits.extend(net.optimizer_state().concat().iter().map(|x| x.to_bits()));
+        }
+        (bits, penalties)
+    };
+    assert!(run(true) == run(false));
+}
