@@ -69,7 +69,15 @@ fn run<T: Element>(level: Level, product: &mut Product<'_, '_, T>, panels: Optio
     if product.is_tiny() && panels.is_none() {
         return without_plan(level, product);
     }
+    if product.has_few_rows() && panels.is_none() {
+        return few_rows(level, product);
+    }
     planned(level, product, panels, scratch);
+}
+
+#[inline(never)]
+fn few_rows<T: Element>(level: Level, product: &mut Product<'_, '_, T>) {
+    dispatch!(level, simd => vector::multiply(simd, product));
 }
 
 /// In a function of its own: what it keeps on the stack is not made ready for a tiny product.
@@ -119,11 +127,6 @@ fn by_tiles<T: Element>(
     panels: Option<&[T]>,
     scratch: &mut [T],
 ) {
-    let by_rows = product.b.col_stride == 1 && product.c.col_stride == 1;
-    if product.c.rows <= vector::MAX_ROWS && by_rows && panels.is_none() {
-        dispatch!(level, simd => vector::multiply(simd, product));
-        return;
-    }
     // Tiles of as many registers as hide the latency of a multiply-add.
     if panels.is_none() && product.stays_in_cache() {
         match level {
@@ -199,6 +202,12 @@ impl<T: Element> Product<'_, '_, T> {
             && self.a.row_stride >= self.a.cols
             && self.b.row_stride >= self.b.cols
             && self.c.row_stride >= self.c.cols
+    }
+
+    /// Whether a row at a time is best: there are few, of B and of C contiguous ones, and more than one column.
+    #[inline]
+    fn has_few_rows(&self) -> bool {
+        self.c.rows <= vector::MAX_ROWS && self.b.col_stride == 1 && self.c.col_stride == 1 && self.c.cols > 1
     }
 
     /// Whether tiles can read A and B, and write C, as they lie.
