@@ -20,17 +20,12 @@ pub(crate) fn comparisons(n: usize) -> Vec<Comparison> {
         prelu_backward_row(n),
         maxout_row(n),
         maxout_backward_row(n),
-        optimizer(n, "sgd", Optimizer::Sgd, |w, g, _, _| *w -= 0.01 * g),
-        optimizer(n, "momentum", Optimizer::momentum(), |w, g, v, _| {
-            *v = 0.9 * *v + g;
-            *w -= 0.01 * *v;
-        }),
-        optimizer(n, "adam", Optimizer::adam(), |w, g, m, v| {
-            *m = 0.9 * *m + 0.1 * g;
-            *v = 0.999 * *v + 0.001 * g * g;
-            *w -= 0.01 * *m / (v.sqrt() + 1e-8);
-        }),
     ];
+    rows.extend(optimizers(n));
+    if (1 << 18..1 << 20).contains(&n) {
+        // A layer of a million weights.
+        rows.extend(optimizers(1 << 20));
+    }
     for classes in [10, 100, 1000] {
         rows.push(softmax_rows(n, classes));
         rows.push(loss_rows(n, classes));
@@ -143,6 +138,21 @@ fn maxout_backward_row(n: usize) -> Comparison {
         black_box(&mut dx2);
     });
     limit(row, n / 2, 4, 2)
+}
+
+fn optimizers(n: usize) -> [Comparison; 3] {
+    [
+        optimizer(n, "sgd", Optimizer::Sgd, |w, g, _, _| *w -= 0.01 * g),
+        optimizer(n, "momentum", Optimizer::momentum(), |w, g, v, _| {
+            *v = 0.9 * *v + g;
+            *w -= 0.01 * *v;
+        }),
+        optimizer(n, "adam", Optimizer::adam(), |w, g, m, v| {
+            *m = 0.9 * *m + 0.1 * g;
+            *v = 0.999 * *v + 0.001 * g * g;
+            *w -= 0.01 * *m / (v.sqrt() + 1e-8);
+        }),
+    ]
 }
 
 fn optimizer(

@@ -2,9 +2,9 @@
 //!
 //! `cargo bench -p slicewise-benches --bench kernels` prints, first, tables measured in turn (G elements/s, medians; pin it
 //! to a core with `taskset -c 1`), then criterion's own figures; `-- --table` only the tables, `-- --table --markdown` as a record of this
-//! machine (`benches/record`), `-- gelu` only kernels with that in their names. "loop" is the formula as a plain loop, compiled for
-//! the same CPU under `RUSTFLAGS="-C target-cpu=native"`; "limit" moves the bytes that the kernel has to move, each once. Last comes the
-//! error of each function, as peers compute it and as we do.
+//! machine (`benches/record`), `-- gelu` only kernels with that in their names (`--exact`: of that name), `--most=N` only slices of up to
+//! N elements. "loop" is the formula as a plain loop, compiled for the same CPU under `RUSTFLAGS="-C target-cpu=native"`; "limit" moves the
+//! bytes that the kernel has to move, each once. Last comes the error of each function, as peers compute it and as we do.
 
 mod elementwise;
 mod functions;
@@ -31,6 +31,10 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let given = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let most = arguments.iter().find_map(|flag| flag.strip_prefix("--most="));
+    let most: usize = most.map_or(usize::MAX, |most| most.parse().expect("a number of elements"));
+    let exact = given("--exact");
+    let is_wanted = |name: &str, word: &str| if exact { name == word } else { name.contains(word) };
     let markdown = given("--markdown");
     if markdown {
         println!("# kernels on {}, {}\n", cpu(), today());
@@ -46,10 +50,10 @@ fn main() {
         } else {
             println!("{room}, G elements/s");
         }
-        for n in SIZES {
+        for n in SIZES.into_iter().filter(|n| *n <= most) {
             let comparisons = comparisons(n).into_iter();
             for mut comparison in
-                comparisons.filter(|c| wanted.is_empty() || wanted.iter().any(|w| c.name().contains(*w)))
+                comparisons.filter(|c| wanted.is_empty() || wanted.iter().any(|w| is_wanted(c.name(), w)))
             {
                 comparison.print(markdown);
             }
@@ -58,7 +62,9 @@ fn main() {
             println!();
         }
     }
-    functions::print_errors(markdown, &wanted);
+    if !exact {
+        functions::print_errors(markdown, &wanted);
+    }
     if given("--table") {
         return;
     }

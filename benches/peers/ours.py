@@ -1,15 +1,16 @@
-"""Our side of the comparisons: the benchmark `training` as a process that peers run in turn with."""
+"""Our side of the comparisons: a benchmark as a process that peers run in turn with."""
 
 import json
+import os
 import subprocess
 
 
-def executable():
+def executable(bench="training", **environment):
     """The benchmark's path, built where it is not."""
-    build = ["cargo", "bench", "-p", "slicewise-benches", "--bench", "training", "--no-run", "--message-format=json"]
-    lines = subprocess.run(build, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    build = ["cargo", "bench", "-p", "slicewise-benches", "--bench", bench, "--no-run", "--message-format=json"]
+    lines = subprocess.run(build, check=True, stdout=subprocess.PIPE, text=True, env=os.environ | environment).stdout.splitlines()
     messages = map(json.loads, lines)
-    return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "training")
+    return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == bench)
 
 
 def table(command):
