@@ -5,6 +5,7 @@
 //! machine (`benches/record`), `-- gelu` only kernels with that in their names (`--exact`: of that name), `--most=N` only slices of up to
 //! N elements. "loop" is the formula as a plain loop, compiled for the same CPU under `RUSTFLAGS="-C target-cpu=native"`; "limit" moves the
 //! bytes that the kernel has to move, each once. Last comes the error of each function, as peers compute it and as we do.
+//! Operands start at cache lines, everybody's, as a trainer's do and PyTorch's.
 
 mod elementwise;
 mod functions;
@@ -13,7 +14,11 @@ mod polynomials;
 mod statistics;
 
 use criterion::Criterion;
+use slicewise_benches::lines::Lines;
 use slicewise_benches::{Comparison, cpu, today};
+
+#[global_allocator]
+static ALLOCATOR: Lines = Lines;
 
 /// Elements that fit L1, L2 and L3, and that fit none.
 const SIZES: [usize; 4] = [1 << 10, 1 << 14, 1 << 18, 1 << 24];

@@ -80,9 +80,9 @@ def table(executable, wanted):
     lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
     found = {}
     for line in lines:
-        name, cells = line[:36].strip(), line[36:].split("  ")
-        if name == wanted and cells[0].strip().isdigit():
-            pairs = (cell.rsplit(" ", 1) for cell in cells[1:] if cell)
+        name, cells = line[:36].strip(), line[36:].strip().split("  ")
+        if name == wanted and cells[0].isdigit():
+            pairs = (cell.rsplit(" ", 1) for cell in cells[1:])
             found[int(cells[0])] = {contestant: float(figure) for contestant, figure in pairs}
     return found
 

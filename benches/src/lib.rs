@@ -1,5 +1,7 @@
 //! What the benchmarks share: contestants run in turn, and the machine's limit measured beside them.
 
+pub mod lines;
+
 use core::hint::black_box;
 use core::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput};
