@@ -106,9 +106,10 @@ pub(crate) fn map_columns<T: Element, S: Simd, const N: usize, const P: usize>(
     f: impl Fn([T::Lanes<S>; P], [T::Lanes<S>; N], T::Lanes<S>) -> T::Lanes<S>,
 ) {
     let group = columns.step(MAP_ROWS);
-    // Of one parameter a column, a row at a time is as fast or faster: one stream, with little to load again.
-    let several =
-        P > 1 && size_of_val(y) <= MOST_BYTES && apart(columns.pitch.saturating_mul(size_of::<T>()));
+    // With one parameter a column there is little to load again: one stream from input to output is as fast or faster.
+    let several = (P > 1 || N == 0)
+        && size_of_val(y) <= MOST_BYTES
+        && apart(columns.pitch.saturating_mul(size_of::<T>()));
     let whole = if several { y.len() - y.len() % group } else { 0 };
     let Some((groups, rest)) = y.split_at_mut_checked(whole) else { return };
     let mut start = 0;
