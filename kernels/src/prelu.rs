@@ -24,6 +24,7 @@ use crate::{Channels, Element, Level, ShapeError};
 ///
 /// # Errors
 /// [`ShapeError`] unless every length fits `channels`.
+#[expect(clippy::redundant_closure, reason = "a call through a reference is not always inlined")]
 pub fn prelu<T: Element>(
     level: Level,
     channels: Channels,
@@ -34,7 +35,15 @@ pub fn prelu<T: Element>(
     expect_len("x", channels.len(), x.len())?;
     expect_len("slopes", channels.channels(), slopes.len())?;
     expect_len("y", x.len(), y.len())?;
-    dispatch!(level, simd => map_channels(simd, channels, [x], slopes, y, forward::<T, _>));
+    dispatch!(level, simd => map_channels(
+        simd,
+        channels,
+        [x],
+        slopes,
+        y,
+        #[inline(always)]
+        |zero, slope, x| forward::<T, _>(zero, slope, x),
+    ));
     Ok(())
 }
 
@@ -55,6 +64,7 @@ pub fn prelu<T: Element>(
 ///
 /// # Errors
 /// [`ShapeError`] unless every length fits `channels`.
+#[expect(clippy::redundant_closure, reason = "a call through a reference is not always inlined")]
 pub fn prelu_backward<T: Element>(
     level: Level,
     channels: Channels,
@@ -71,7 +81,15 @@ pub fn prelu_backward<T: Element>(
     expect_len("dslopes", slopes.len(), dslopes.len())?;
     dispatch!(level, simd => {
         sum_channels(simd, channels, [x, dy], dslopes);
-        map_channels(simd, channels, [x, dy], slopes, dx, backward::<T, _>);
+        map_channels(
+            simd,
+            channels,
+            [x, dy],
+            slopes,
+            dx,
+            #[inline(always)]
+            |zero, slope, x| backward::<T, _>(zero, slope, x),
+        );
     });
     Ok(())
 }
