@@ -24,7 +24,6 @@ use crate::{Channels, Element, Level, ShapeError};
 ///
 /// # Errors
 /// [`ShapeError`] unless every length fits `channels`.
-#[expect(clippy::redundant_closure, reason = "a call through a reference is not always inlined")]
 pub fn prelu<T: Element>(
     level: Level,
     channels: Channels,
@@ -64,7 +63,6 @@ pub fn prelu<T: Element>(
 ///
 /// # Errors
 /// [`ShapeError`] unless every length fits `channels`.
-#[expect(clippy::redundant_closure, reason = "a call through a reference is not always inlined")]
 pub fn prelu_backward<T: Element>(
     level: Level,
     channels: Channels,
