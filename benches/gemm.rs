@@ -10,7 +10,7 @@ use core::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use slicewise::kernels::{MatMut, MatRef, Parallel, gemm, gemm_on, gemm_on_scratch_len, gemm_scratch_len};
 use slicewise::{Element, Level};
-use slicewise_benches::{Contestant, cpu, in_turn, peak, today};
+use slicewise_benches::{Contestant, Form, cpu, in_turn, peak, today};
 
 /// m, k, n, and which of A and B are transposed.
 type Shape = (usize, usize, usize, bool, bool);
@@ -79,10 +79,9 @@ impl<T: Element> Operands<T> {
         gemm(level, T::from(1), a, b, T::default(), c, &mut self.scratch).expect("shapes fit");
     }
 
-    /// On the threads of a pool, with scratch of its own.
+    /// On the threads of a pool, for which the scratch must do.
     fn slicewise_on(&mut self, pool: &impl Parallel, level: Level) {
         let (m, k, n, a_t, b_t) = self.shape;
-        self.scratch.resize(gemm_on_scratch_len(m, n, k, pool.threads()), T::default());
         let a = if a_t { MatRef::row_major(&self.a, k, m).t() } else { MatRef::row_major(&self.a, m, k) };
         let b = if b_t { MatRef::row_major(&self.b, n, k).t() } else { MatRef::row_major(&self.b, k, n) };
         let c = MatMut::row_major(&mut self.c, m, n);
@@ -158,29 +157,8 @@ fn name((m, k, n, a_t, b_t): Shape) -> String {
     format!("{m}x{k}x{n} {}{}", letter(a_t), letter(b_t))
 }
 
-/// How the tables are printed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
-    Plain,
-    Markdown,
-}
-
-impl Form {
-    /// One line of cells, the first and the rest.
-    fn row(self, first: &str, cells: &[String]) -> String {
-        let rest: String = cells
-            .iter()
-            .map(|cell| match self {
-                Self::Plain => format!("  {cell:>14}"),
-                Self::Markdown => format!(" {} |", cell.trim().replace("( ", "(").replace("( ", "(")),
-            })
-            .collect();
-        match self {
-            Self::Plain => format!("{first:>18}{rest}"),
-            Self::Markdown => format!("| {first} |{rest}"),
-        }
-    }
-}
+/// Of the first column of a plain table, and of the others.
+const WIDTHS: [usize; 2] = [18, 14];
 
 /// What the tables have in common, of this machine and this day.
 fn heading(form: Form) {
@@ -204,9 +182,9 @@ fn table<T: Peer>(form: Form, dtype: &str, wanted: &[String]) {
     }
     let names = Level::available().map(Level::name).chain(PEERS).chain(["peak", "ours / best"]);
     let names: Vec<String> = names.map(String::from).collect();
-    println!("{}", form.row("m x k x n", &names));
+    println!("{}", form.row(WIDTHS, "m x k x n", &names));
     if form == Form::Markdown {
-        println!("{}", form.row("---", &vec!["---:".to_string(); names.len()]));
+        println!("{}", form.row(WIDTHS, "---", &vec!["---:".to_string(); names.len()]));
     }
     let (mut ratios, mut tops) = (Vec::new(), Vec::new());
     for shape in SHAPES.iter().filter(|shape| wanted.iter().all(|word| name(**shape).contains(word))) {
@@ -216,7 +194,7 @@ fn table<T: Peer>(form: Form, dtype: &str, wanted: &[String]) {
         let (ours, peers) = rates.split_at(rates.len() - PEERS.len());
         let ratio = ours[0] / peers.iter().copied().fold(0.0, f64::max);
         cells.extend([format!("{top:.1}"), format!("{ratio:.2}")]);
-        println!("{}", form.row(&name(*shape), &cells));
+        println!("{}", form.row(WIDTHS, &name(*shape), &cells));
         ratios.push(ratio.ln());
         tops.push(top);
     }
@@ -261,6 +239,8 @@ fn threads_table<T: Element>(dtype: &str, threads: usize, wanted: &[String]) {
     );
     for shape in SHAPES.iter().filter(|shape| wanted.iter().all(|word| name(**shape).contains(word))) {
         let (mut one, mut several) = (Operands::<T>::new(*shape), Operands::<T>::new(*shape));
+        let (m, k, n, ..) = *shape;
+        several.scratch.resize(gemm_on_scratch_len(m, n, k, threads), T::default());
         let seconds = pool.install(|| {
             let mut calls = (|| one.slicewise(level), || several.slicewise_on(&pool, level));
             in_turn(21, Duration::from_millis(8), &mut [("1", &mut calls.0), ("several", &mut calls.1)])

@@ -94,8 +94,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
     mine = ours.executable("kernels", RUSTFLAGS="-C target-cpu=native")
-    print("| kernel | elements | slicewise | loop | PyTorch | ratio to the best | limit | share |")
-    print("|---|" + "---:|" * 7)
+    print("| kernel | elements | slicewise | loop | PyTorch | ratio to the best |")
+    print("|---|" + "---:|" * 5)
     for name, elements, make in rows():
         if arguments.names and not any(part in name for part in arguments.names):
             continue
@@ -104,8 +104,8 @@ def main():
         rounds = [(table(mine, name)[elements], rate(call, elements)) for _ in range(arguments.rounds)]
         of = lambda contestant: statistics.median(own[contestant] for own, _ in rounds)
         ratio = statistics.median(own["slicewise"] / max(own["loop"], peer) for own, peer in rounds)
-        speed, limit, peer = of("slicewise"), of("limit"), statistics.median(peer for _, peer in rounds)
-        figures = f"{speed:.2f} | {of('loop'):.2f} | {peer:.2f} | {ratio:.2f} | {limit:.1f} | {100 * speed / limit:.0f}%"
+        peer = statistics.median(peer for _, peer in rounds)
+        figures = f"{of('slicewise'):.2f} | {of('loop'):.2f} | {peer:.2f} | {ratio:.2f}"
         print(f"| {name} | {elements} | {figures} |", flush=True)
 
 

@@ -51,6 +51,33 @@ pub fn peak<T: Element>(level: Level) -> u64 {
     black_box(multiply_adds::<T>(level, black_box(PEAK_ROUNDS))).0
 }
 
+/// How tables are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Plain,
+    /// For a record.
+    Markdown,
+}
+
+impl Form {
+    /// One line of cells, the first and the rest; the widths of a plain table's are given.
+    #[must_use]
+    pub fn row(self, [first_width, width]: [usize; 2], first: &str, cells: &[String]) -> String {
+        let rest: String = cells
+            .iter()
+            .map(|cell| match self {
+                Self::Plain => format!("  {cell:>width$}"),
+                Self::Markdown => format!(" {} |", cell.trim().replace("( ", "(").replace("( ", "(")),
+            })
+            .collect();
+        match self {
+            Self::Plain => format!("{first:>first_width$}{rest}"),
+            Self::Markdown => format!("| {first} |{rest}"),
+        }
+    }
+}
+
 /// What the CPU calls itself, where the system tells.
 pub fn cpu() -> String {
     let told = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

@@ -11,12 +11,13 @@ mod tables;
 use core::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use nets::{NETS, Net, UPDATE};
+use slicewise_benches::Form;
 
 fn main() {
     let (flags, words): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
     let has = |wanted: &str| flags.iter().any(|flag| flag == wanted);
     let nets = NETS.iter().filter(|net| words.iter().all(|word| net.name.contains(word.as_str())));
-    let form = if has("--markdown") { tables::Form::Markdown } else { tables::Form::Plain };
+    let form = if has("--markdown") { Form::Markdown } else { Form::Plain };
     let [both, steps, single] = ["--table", "--table=steps", "--table=single"].map(has);
     if both || steps || single {
         tables::heading(form);

@@ -4,33 +4,20 @@ use super::nets::{Net, UPDATE};
 use core::hint::black_box;
 use core::time::Duration;
 use slicewise::{Level, Network, inference_arena_len};
-use slicewise_benches::{cpu, in_turn, peak, today};
+use slicewise_benches::{Form, cpu, in_turn, peak, today};
 use std::time::Instant;
 
-/// How the tables are printed.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    Plain,
-    Markdown,
+/// Of the first column of a plain table, and of the others.
+const WIDTHS: [usize; 2] = [26, 12];
+
+fn print_row(form: Form, first: &str, cells: &[String]) {
+    println!("{}", form.row(WIDTHS, first, cells));
 }
 
-impl Form {
-    fn row(self, first: &str, cells: &[String]) {
-        match self {
-            Self::Plain => {
-                println!("{first:>26}{}", cells.iter().map(|c| format!("  {c:>12}")).collect::<String>())
-            }
-            Self::Markdown => {
-                println!("| {first} |{}", cells.iter().map(|c| format!(" {c} |")).collect::<String>())
-            }
-        }
-    }
-
-    fn head(self, names: &[&str]) {
-        self.row("net", &names.iter().map(ToString::to_string).collect::<Vec<_>>());
-        if self == Self::Markdown {
-            self.row("---", &vec!["---:".to_string(); names.len()]);
-        }
+fn print_head(form: Form, names: &[&str]) {
+    print_row(form, "net", &names.iter().map(ToString::to_string).collect::<Vec<_>>());
+    if form == Form::Markdown {
+        print_row(form, "---", &vec!["---:".to_string(); names.len()]);
     }
 }
 
@@ -44,7 +31,7 @@ pub(crate) fn heading(form: Form) {
 
 /// Samples a second of a step, those that its products would allow at the peak measured in the same rounds, and the share.
 pub(crate) fn steps<'n>(form: Form, nets: impl Iterator<Item = &'n Net>) {
-    form.head(&["batch", "samples/s", "limit", "share", "GFLOP/s peak"]);
+    print_head(form, &["batch", "samples/s", "limit", "share", "GFLOP/s peak"]);
     for net in nets {
         let (layers, data) = (net.layers(), net.batch_of_data());
         let mut arena = net.arena(&layers);
@@ -60,16 +47,17 @@ pub(crate) fn steps<'n>(form: Form, nets: impl Iterator<Item = &'n Net>) {
         let (rate, limit) = (net.batch as f64 / seconds[0], net.batch as f64 * top / net.flops());
         let share = format!("{:.0}%", 100.0 * rate / limit);
         let cells = [format!("{}", net.batch), format!("{rate:.0}"), format!("{limit:.0}"), share];
-        form.row(net.name, &[&cells[..], &[format!("{:.1}", top / 1e9)]].concat());
+        print_row(form, net.name, &[&cells[..], &[format!("{:.1}", top / 1e9)]].concat());
     }
     println!();
 }
 
 /// Nanoseconds of single predictions, each timed by itself; the first line is what the clock takes.
 pub(crate) fn single<'n>(form: Form, nets: impl Iterator<Item = &'n Net>) {
-    form.head(&["p50 ns", "p99.9 ns"]);
-    let print =
-        |name: &str, [middle, rare]: [u128; 2]| form.row(name, &[format!("{middle}"), format!("{rare}")]);
+    print_head(form, &["p50 ns", "p99.9 ns"]);
+    let print = |name: &str, [middle, rare]: [u128; 2]| {
+        print_row(form, name, &[format!("{middle}"), format!("{rare}")])
+    };
     print("nothing", percentiles(100_000, || {}));
     for net in nets {
         let (layers, data) = (net.layers(), net.batch_of_data());

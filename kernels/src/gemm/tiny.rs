@@ -128,9 +128,9 @@ fn some_rows<T: Element, S: Simd, const H: usize, const NB: usize>(
             *v = zero.max(*v);
         }
     }
-    if right.width <= T::LANES / 4 {
+    if NB == 1 && right.width <= T::LANES / 4 {
         store::<T, S, H, NB, 4>(&acc, to, right.width);
-    } else if right.width <= T::LANES / 2 {
+    } else if NB == 1 && right.width <= T::LANES / 2 {
         store::<T, S, H, NB, 2>(&acc, to, right.width);
     } else {
         store::<T, S, H, NB, 1>(&acc, to, right.width);

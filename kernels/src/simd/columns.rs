@@ -106,7 +106,8 @@ pub(crate) fn map_columns<T: Element, S: Simd, const N: usize, const P: usize>(
     f: impl Fn([T::Lanes<S>; P], [T::Lanes<S>; N], T::Lanes<S>) -> T::Lanes<S>,
 ) {
     let group = columns.step(MAP_ROWS);
-    // With one parameter a column there is little to load again: one stream from input to output is as fast or faster.
+    // With one parameter a column there is little to load again: one stream from input to output is faster
+    // where rows are not very short.
     let several = (P > 1 || N == 0)
         && size_of_val(y) <= MOST_BYTES
         && apart(columns.pitch.saturating_mul(size_of::<T>()));
