@@ -108,14 +108,13 @@ pub fn gemm_with_epilogue_on<T: Element, P: Parallel>(
     epilogue: Epilogue<'_, T>,
     scratch: &mut [T],
 ) -> Result<(), ShapeError> {
-    // The pool is asked last: a product that is too small for two would feel the question.
-    if most_bands(c.rows, c.cols, a.cols, 2) < 2 || pool.threads() < 2 {
+    // The pool is not asked about a product that is too small for two: it would feel the question.
+    if most_bands(c.rows, c.cols, a.cols, 2) < 2 {
         return gemm_with_epilogue(level, alpha, a, b, beta, c, epilogue, scratch);
     }
     divide(pool, level, alpha, a, b, beta, c, epilogue, scratch)
 }
 
-/// A product that is large enough for two threads.
 #[inline(never)]
 fn divide<T: Element, P: Parallel>(
     pool: &P,
@@ -131,6 +130,9 @@ fn divide<T: Element, P: Parallel>(
     let (m, n, k) = (c.rows, c.cols, a.cols);
     let threads = pool.threads();
     let most = most_bands(m, n, k, threads);
+    if most < 2 {
+        return gemm_with_epilogue(level, alpha, a, b, beta, c, epilogue, scratch);
+    }
     expect_len("b's rows", a.cols, b.rows)?;
     expect_len("c's rows", a.rows, c.rows)?;
     expect_len("c's columns", b.cols, c.cols)?;
