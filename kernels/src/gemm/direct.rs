@@ -6,7 +6,7 @@ use super::kernel::{Block, tiles};
 use super::left::Rows;
 use super::pack::Operand;
 use super::plan::Product;
-use super::right::{Part, Whole};
+use super::right::Strided;
 use super::{MatMut, MatRef, even_depth, min};
 use crate::Element;
 use crate::simd::Simd;
@@ -36,7 +36,7 @@ pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize
     let mut p = 0;
     while p < k {
         let kc = min(k - p, depth);
-        let rows = Rows { operand: &a, p, kc, last: m - 1 };
+        let rows = Rows { operand: &a, p, last: m - 1 };
         let mut block = Block::new(product, p, kc);
         let mc = (MC / (kc * TILE)).max(1) * TILE;
         while block.i < m {
@@ -97,13 +97,8 @@ fn panel<T: Element, S: Simd, const TALL: usize, const MID: usize, const LOW: us
     simd.vectorize(
         #[inline(always)]
         || {
-            if c.cols - j >= NB * T::LANES {
-                let b = Whole::new(rows, b.row_stride);
-                tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, b, block, c, j);
-            } else {
-                let b = Part::new(rows, b.row_stride, c.cols - j);
-                tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, b, block, c, j);
-            }
+            let b = Strided::new(rows, b.row_stride, c.cols - j);
+            tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, b, block, c, j);
         },
     );
 }

@@ -8,8 +8,9 @@ use super::{Bias, MatRef};
 use crate::Element;
 use crate::simd::{Lanes, Simd};
 
-/// Rows of A at a time: as many streams from memory.
+/// Rows of A at a time: as many streams from memory, where their sums are a register each, or two.
 const ROWS: usize = 8;
+const FEWER_ROWS: usize = 4;
 
 #[inline(always)]
 pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, '_, T>) {
@@ -24,11 +25,17 @@ pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, '
     let mut i = 0;
     if a.col_stride == 1 && x.stride == 1 && alpha == T::from(1) {
         let Some(x) = x.data.get(..x.len) else { return };
-        while i + ROWS <= m {
+        while S::BLOCK_IS_REGISTER && i + ROWS <= m {
             for (r, sum) in sums::<T, S, ROWS>(simd, a, i, x).into_iter().enumerate() {
                 c.put(i + r, sum);
             }
             i += ROWS;
+        }
+        while i + FEWER_ROWS <= m {
+            for (r, sum) in sums::<T, S, FEWER_ROWS>(simd, a, i, x).into_iter().enumerate() {
+                c.put(i + r, sum);
+            }
+            i += FEWER_ROWS;
         }
         while i < m {
             for sum in sums::<T, S, 1>(simd, a, i, x) {

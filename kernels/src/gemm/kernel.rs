@@ -1,8 +1,9 @@
 //! The micro-kernel: a tile of C in registers, plus a panel of A times a panel of B.
 
 use super::left::{Left, Source};
+use super::narrow::pairs;
 use super::plan::Product;
-use super::right::Right;
+use super::right::{Right, load_blocks};
 use super::{Bias, MatMut, min};
 use crate::Element;
 use crate::simd::{Lanes, Simd};
@@ -31,6 +32,9 @@ impl<T: Element> Start<T> {
         }
     }
 }
+
+/// Steps of k at a time, where a block is several registers, and a tile one block wide.
+const STEPS: usize = 4;
 
 /// A tile of C: `MR` rows of `NB` blocks of columns.
 pub(super) type Tile<V, const MR: usize, const NB: usize> = [[V; NB]; MR];
@@ -81,25 +85,31 @@ pub(super) fn tiles<
     c: &mut MatMut<'_, T>,
     j: usize,
 ) {
+    // Where half a block is registers of its own.
+    let narrow = !S::BLOCK_IS_REGISTER && NB == 1 && c.col_stride == 1 && 2 * (c.cols - j) <= T::LANES;
     let mut i = block.i;
     while i < block.end {
         // Rows past the end are computed and dropped, where they may be read.
         let (rows, tall, mid, low) =
             if A::EXACT { (block.end - i, TALL, MID, LOW) } else { (block.end - i, MID + 1, LOW + 1, 1) };
-        if rows >= tall {
-            let Some(a) = a.rows(i) else { return };
+        if rows >= tall && narrow {
+            let Some(a) = a.rows(i, block.kc) else { return };
+            pairs::<T, S, R, TALL, NB>(simd, block, a, b, c, i, j);
+            i += TALL;
+        } else if rows >= tall {
+            let Some(a) = a.rows(i, block.kc) else { return };
             tile::<T, S, R, TALL, NB>(simd, block, a, b, c, i, j);
             i += TALL;
         } else if rows >= mid {
-            let Some(a) = a.rows(i) else { return };
+            let Some(a) = a.rows(i, block.kc) else { return };
             tile::<T, S, R, MID, NB>(simd, block, a, b, c, i, j);
             i += MID;
         } else if rows >= low {
-            let Some(a) = a.rows(i) else { return };
+            let Some(a) = a.rows(i, block.kc) else { return };
             tile::<T, S, R, LOW, NB>(simd, block, a, b, c, i, j);
             i += LOW;
         } else {
-            let Some(a) = a.rows(i) else { return };
+            let Some(a) = a.rows(i, block.kc) else { return };
             tile::<T, S, R, 1, NB>(simd, block, a, b, c, i, j);
             i += 1;
         }
@@ -113,7 +123,7 @@ pub(super) fn tile<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const 
     simd: S,
     block: &Block<'_, T>,
     a: impl Left<T, MR>,
-    mut b: R,
+    b: R,
     c: &mut MatMut<'_, T>,
     i: usize,
     j: usize,
@@ -121,12 +131,14 @@ pub(super) fn tile<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const 
     let inside = c.col_stride == 1 && i + MR <= c.rows && j + NB * T::LANES <= c.cols;
     let mut acc = load::<T, S, MR, NB>(simd, block.start, c, i, j, inside);
     add_bias::<T, S, MR, NB>(simd, block.bias, i, j, &mut acc);
-    for p in 0..block.kc {
-        // A last: a branch between a load and its use would part the two, which are one instruction.
-        let Some(b) = b.next_row(simd) else { break };
-        let Some(a) = a.column(p) else { break };
-        multiply_add::<T, S, MR, NB>(simd, &a, b, &mut acc);
-    }
+    each_step::<T, S, R, MR, NB>(
+        simd,
+        block.kc,
+        a,
+        b,
+        #[inline(always)]
+        |a, b| multiply_add::<T, S, MR, NB>(simd, &a, b, &mut acc),
+    );
     if block.relu {
         let zero = T::Lanes::<S>::splat(simd, T::default());
         for v in acc.as_flattened_mut() {
@@ -134,6 +146,45 @@ pub(super) fn tile<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const 
         }
     }
     store::<T, S, MR, NB>(simd, &acc, c, i, j, inside);
+}
+
+/// Hands `kc` steps of k to `step`, each a column of A and a row of B.
+#[inline(always)]
+pub(super) fn each_step<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const NB: usize>(
+    simd: S,
+    kc: usize,
+    a: impl Left<T, MR>,
+    mut b: R,
+    mut step: impl FnMut([T; MR], [T::Lanes<S>; NB]),
+) {
+    let mut groups = 0;
+    // What each step takes besides is shared by some, where so few registers make a block wide tile's steps short.
+    while !S::BLOCK_IS_REGISTER && groups < kc / STEPS {
+        // A last: a branch between a load and its use would part the two, which are one instruction.
+        let Some(rows) = b.next_rows::<S, STEPS>(simd) else { break };
+        let Some(column) = a.columns::<STEPS>(groups) else { break };
+        for (s, row) in rows.into_iter().enumerate() {
+            let row = load_blocks::<T, S, NB>(simd, row);
+            let Some(column) = column(s) else { break };
+            step(column, row);
+        }
+        groups += 1;
+    }
+    let mut p = groups * STEPS;
+    while S::BLOCK_IS_REGISTER && p < kc {
+        let Some([row]) = b.next_rows::<S, 1>(simd) else { break };
+        let row = load_blocks::<T, S, NB>(simd, row);
+        let Some(column) = a.column(p) else { break };
+        step(column, row);
+        p += 1;
+    }
+    // Rows that end with the slice.
+    while p < kc {
+        let Some(row) = b.next_row(simd) else { break };
+        let Some(column) = a.column(p) else { break };
+        step(column, row);
+        p += 1;
+    }
 }
 
 /// Adds the bias of the columns from `j` on, or of the rows from `i` on.

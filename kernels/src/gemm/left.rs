@@ -8,14 +8,16 @@ pub(super) trait Source<T> {
     /// Whether rows past the last must not be asked for.
     const EXACT: bool = false;
 
-    /// `H` rows from row `i` of A on. Past the last row they hold anything: what comes of it is dropped.
-    fn rows<const H: usize>(&self, i: usize) -> Option<impl Left<T, H>>;
+    /// `kc` steps of `H` rows from row `i` of A on. Past the last row they hold anything: what comes of it is dropped.
+    fn rows<const H: usize>(&self, i: usize, kc: usize) -> Option<impl Left<T, H>>;
 }
 
 /// `H` rows of A, read column by column.
 pub(super) trait Left<T, const H: usize> {
     /// Column `p`; `None` past the last.
     fn column(&self, p: usize) -> Option<[T; H]>;
+    /// The `index`th `STEPS` columns, each to be had by its number; `None` past the last so many.
+    fn columns<const STEPS: usize>(&self, index: usize) -> Option<impl Fn(usize) -> Option<[T; H]>>;
 }
 
 /// Panels of `MR` rows, each packed column by column, from row `first` of A on.
@@ -23,14 +25,13 @@ pub(super) trait Left<T, const H: usize> {
 pub(super) struct Panels<'a, T, const MR: usize> {
     pub(super) panels: &'a [[T; MR]],
     pub(super) first: usize,
-    pub(super) kc: usize,
 }
 
 impl<T: Element, const MR: usize> Source<T> for Panels<'_, T, MR> {
     #[inline(always)]
-    fn rows<const H: usize>(&self, i: usize) -> Option<impl Left<T, H>> {
-        let panel = (i - self.first) / MR * self.kc;
-        self.panels.get(panel..)?.get(..self.kc)
+    fn rows<const H: usize>(&self, i: usize, kc: usize) -> Option<impl Left<T, H>> {
+        let panel = (i - self.first) / MR * kc;
+        self.panels.get(panel..)?.get(..kc)
     }
 }
 
@@ -39,30 +40,38 @@ impl<T: Element, const MR: usize, const H: usize> Left<T, H> for &[[T; MR]] {
     fn column(&self, p: usize) -> Option<[T; H]> {
         self.get(p)?.first_chunk().copied()
     }
+
+    #[inline(always)]
+    fn columns<const STEPS: usize>(&self, index: usize) -> Option<impl Fn(usize) -> Option<[T; H]>> {
+        let steps = self.as_chunks::<STEPS>().0.get(index)?;
+        Some(
+            #[inline(always)]
+            |step: usize| steps.get(step)?.first_chunk().copied(),
+        )
+    }
 }
 
-/// Contiguous rows, without packing: `kc` columns from `p` on, to row `last`.
+/// Contiguous rows, without packing: columns from `p` on, to row `last`.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a, T> {
     pub(super) operand: &'a Operand<'a, T>,
     pub(super) p: usize,
-    pub(super) kc: usize,
     pub(super) last: usize,
 }
 
 impl<T: Element> Source<T> for Rows<'_, T> {
     #[inline(always)]
-    fn rows<const H: usize>(&self, i: usize) -> Option<impl Left<T, H>> {
+    fn rows<const H: usize>(&self, i: usize, kc: usize) -> Option<impl Left<T, H>> {
         let mut rows: [&[T]; H] = [&[]; H];
         // Loops that may end early are unrolled up to 8 rounds, no further.
         let (fours, rest) = rows.as_chunks_mut::<4>();
         for (f, rows) in fours.iter_mut().enumerate() {
             for (r, row) in rows.iter_mut().enumerate() {
-                *row = self.row(i + 4 * f + r)?;
+                *row = self.row(i + 4 * f + r, kc)?;
             }
         }
         for (r, row) in rest.iter_mut().enumerate() {
-            *row = self.row(i + H / 4 * 4 + r)?;
+            *row = self.row(i + H / 4 * 4 + r, kc)?;
         }
         Some(rows)
     }
@@ -71,9 +80,9 @@ impl<T: Element> Source<T> for Rows<'_, T> {
 impl<'a, T> Rows<'a, T> {
     /// Row `i`, or the last one where there are fewer.
     #[inline(always)]
-    fn row(&self, i: usize) -> Option<&'a [T]> {
+    fn row(&self, i: usize, kc: usize) -> Option<&'a [T]> {
         let first = i.min(self.last) * self.operand.width_stride + self.p;
-        self.operand.data.get(first..)?.get(..self.kc)
+        self.operand.data.get(first..)?.get(..kc)
     }
 }
 
@@ -94,6 +103,24 @@ impl<T: Element, const H: usize> Left<T, H> for [&[T]; H] {
         }
         Some(column)
     }
+
+    #[inline(always)]
+    fn columns<const STEPS: usize>(&self, index: usize) -> Option<impl Fn(usize) -> Option<[T; H]>> {
+        let mut lines: [&[T; STEPS]; H] = [self.first()?.as_chunks().0.get(index)?; H];
+        for (line, row) in lines.iter_mut().zip(self) {
+            *line = row.as_chunks().0.get(index)?;
+        }
+        Some(
+            #[inline(always)]
+            move |step: usize| {
+                let mut column = [T::default(); H];
+                for (to, line) in column.iter_mut().zip(lines) {
+                    *to = *line.get(step)?;
+                }
+                Some(column)
+            },
+        )
+    }
 }
 
 /// Rows that lie next to each other, column after column, without packing: columns `stride` elements apart.
@@ -108,7 +135,7 @@ impl<T: Element> Source<T> for Columns<'_, T> {
     const EXACT: bool = true;
 
     #[inline(always)]
-    fn rows<const H: usize>(&self, i: usize) -> Option<impl Left<T, H>> {
+    fn rows<const H: usize>(&self, i: usize, _: usize) -> Option<impl Left<T, H>> {
         Some(Self { data: self.data.get(i..)?, stride: self.stride })
     }
 }
@@ -117,5 +144,16 @@ impl<T: Element, const H: usize> Left<T, H> for Columns<'_, T> {
     #[inline(always)]
     fn column(&self, p: usize) -> Option<[T; H]> {
         self.data.get(p * self.stride..)?.first_chunk().copied()
+    }
+
+    #[inline(always)]
+    fn columns<const STEPS: usize>(&self, index: usize) -> Option<impl Fn(usize) -> Option<[T; H]>> {
+        let len = self.stride.checked_mul(STEPS - 1)?.checked_add(H)?;
+        let steps = self.data.get(index * STEPS * self.stride..)?.get(..len)?;
+        let stride = self.stride;
+        Some(
+            #[inline(always)]
+            move |step: usize| steps.get(step * stride..)?.first_chunk().copied(),
+        )
     }
 }

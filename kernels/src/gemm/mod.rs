@@ -19,6 +19,7 @@ mod dot;
 mod kernel;
 mod left;
 mod matrix;
+mod narrow;
 mod pack;
 mod packed;
 mod packed_b;

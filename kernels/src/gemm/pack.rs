@@ -1,6 +1,7 @@
 //! Packing: a block of an operand copied into panels, in the order the micro-kernel reads them.
 
 use crate::Element;
+use crate::simd::Simd;
 
 /// A or B, seen by what the micro-kernel runs along: k, and the width of a panel (rows of A, columns of B).
 pub(super) struct Operand<'a, T> {
@@ -18,58 +19,64 @@ pub(super) struct Region {
     pub(super) lines: usize,
 }
 
-/// Bytes of neighbouring lines that are read before the next step of k: enough for the prefetcher to see a stream.
-const STREAM: usize = 512;
+/// Bytes of neighbouring lines that are read before the next steps of k: enough for the prefetcher to see a stream.
+const STREAM: usize = 1024;
+/// Steps of k that are read together; as many further on are asked for, as no prefetcher of the CPU sees where they lie.
+const STEPS: usize = 4;
 
-/// Packs a region into `slivers` slivers of each step of k, as many lines as `P` has elements: `place` finds the one of a
-/// step and an index in `packed`. Lines past the region's last are `zero`.
+/// Packs a region into panels of `NB` slivers, each of as many lines as `P` has elements: panel by panel, each step by step.
+/// `whole` is as many elements as the slivers of a panel; lines past the region's last are `zero`.
 #[inline(always)]
-pub(super) fn pack<T: Element, Q, P: Copy + AsMut<[T]> + for<'a> TryFrom<&'a [T]>>(
+pub(super) fn pack<T: Element, S: Simd, P: Copy + AsMut<[T]>, const NB: usize>(
+    simd: S,
     operand: &Operand<'_, T>,
     region: Region,
-    slivers: usize,
     mut zero: P,
-    packed: &mut [Q],
-    place: impl Fn(&mut [Q], usize, usize) -> Option<&mut P>,
+    packed: &mut [[P; NB]],
+    whole: impl Fn(&[T]) -> Option<&[P; NB]>,
 ) {
     let Region { p, kc, line, lines } = region;
     let Operand { data, k_stride, width_stride } = *operand;
     let data = data.get(p * k_stride + line * width_stride..).unwrap_or_default();
     let width = zero.as_mut().len();
+    let panels = lines.div_ceil(NB * width);
     if width_stride == 1 {
-        let group = (STREAM / size_of::<P>()).max(1);
-        for first in (0..slivers).step_by(group) {
-            let count = group.min(slivers - first);
-            let valid = lines.saturating_sub(first * width).min(count * width);
-            for step in 0..kc {
-                let from = step * k_stride + first * width;
-                let mut rest = data.get(from..from + valid).unwrap_or_default();
-                for index in first..first + count {
-                    let (line, after) = rest.split_at_checked(width).unwrap_or((rest, &[]));
-                    rest = after;
-                    if let Some(sliver) = place(packed, step, index) {
-                        *sliver = P::try_from(line).unwrap_or_else(
-                            #[inline(always)]
-                            |_| padded(zero, line),
-                        );
+        let group = (STREAM / size_of::<[P; NB]>()).max(1);
+        for first in (0..panels).step_by(group) {
+            for step in (0..kc).step_by(STEPS) {
+                for panel in first..panels.min(first + group) {
+                    let Some(slivers) = packed.get_mut(panel * kc + step..) else { return };
+                    let line = panel * NB * width;
+                    let whole_panel = line + NB * width <= lines;
+                    let mut rest = data.get(step * k_stride + line..).unwrap_or_default();
+                    for slivers in slivers.iter_mut().take(STEPS.min(kc - step)) {
+                        // From place to place: what passes by way of a value passes through the stack.
+                        match whole(rest) {
+                            Some(row) if whole_panel => *slivers = *row,
+                            _ => pad(zero, rest.get(..lines - line).unwrap_or(rest), slivers),
+                        }
+                        if let Some(ahead) = rest.get(k_stride.saturating_mul(STEPS)..) {
+                            simd.prefetch(ahead);
+                        }
+                        rest = rest.get(k_stride..).unwrap_or_default();
                     }
                 }
             }
         }
         return;
     }
-    for index in 0..slivers {
+    for index in 0..panels * NB {
         // The stride of a single line may be any; products of it that wrap are not used.
         let data = data.get((index * width).wrapping_mul(width_stride)..).unwrap_or_default();
         let valid = lines.saturating_sub(index * width).min(width);
         let mut l = 0;
         if k_stride == 1 {
             while l + 4 <= valid {
-                turn::<T, Q, P, 4>(data, width_stride, kc, index, l, packed, &place);
+                turn::<T, P, NB, 4>(data, width_stride, kc, index, l, packed);
                 l += 4;
             }
             while l + 2 <= valid {
-                turn::<T, Q, P, 2>(data, width_stride, kc, index, l, packed, &place);
+                turn::<T, P, NB, 2>(data, width_stride, kc, index, l, packed);
                 l += 2;
             }
         }
@@ -80,7 +87,7 @@ pub(super) fn pack<T: Element, Q, P: Copy + AsMut<[T]> + for<'a> TryFrom<&'a [T]
                         #[inline(always)]
                         |_| l < valid,
                     );
-                if let Some(sliver) = place(packed, step, index)
+                if let Some(sliver) = sliver(packed, kc, step, index)
                     && let Some(to) = sliver.as_mut().get_mut(l)
                 {
                     *to = x.unwrap_or_default();
@@ -90,20 +97,42 @@ pub(super) fn pack<T: Element, Q, P: Copy + AsMut<[T]> + for<'a> TryFrom<&'a [T]
     }
 }
 
+/// Sliver `index` of a step.
+#[inline(always)]
+fn sliver<P, const NB: usize>(
+    packed: &mut [[P; NB]],
+    kc: usize,
+    step: usize,
+    index: usize,
+) -> Option<&mut P> {
+    packed.get_mut(index / NB * kc + step)?.get_mut(index % NB)
+}
+
+/// The slivers of a panel at the edge.
+#[inline(always)]
+fn pad<T: Element, P: Copy + AsMut<[T]>, const NB: usize>(zero: P, mut line: &[T], slivers: &mut [P; NB]) {
+    for sliver in slivers {
+        *sliver = zero;
+        for (to, x) in sliver.as_mut().iter_mut().zip(line) {
+            *to = *x;
+        }
+        line = line.get(sliver.as_mut().len()..).unwrap_or_default();
+    }
+}
+
 /// Steps of k that are turned at a time.
 const TURN: usize = 4;
 
 /// Packs `G` lines from `l` on that run along k: `TURN x G` elements go through registers, which turn them faster than
 /// memory does.
 #[inline(always)]
-fn turn<T: Element, Q, P: AsMut<[T]>, const G: usize>(
+fn turn<T: Element, P: AsMut<[T]>, const NB: usize, const G: usize>(
     data: &[T],
     width_stride: usize,
     kc: usize,
     index: usize,
     l: usize,
-    packed: &mut [Q],
-    place: &impl Fn(&mut [Q], usize, usize) -> Option<&mut P>,
+    packed: &mut [[P; NB]],
 ) {
     let mut lines: [(&[[T; TURN]], &[T]); G] = [(&[], &[]); G];
     for (i, line) in lines.iter_mut().enumerate() {
@@ -121,7 +150,7 @@ fn turn<T: Element, Q, P: AsMut<[T]>, const G: usize>(
             }
         }
         for (step, turned) in turned.iter().enumerate() {
-            put(place(packed, first * TURN + step, index), l, turned);
+            put(sliver(packed, kc, first * TURN + step, index), l, turned);
         }
     }
     for step in kc / TURN * TURN..kc {
@@ -129,7 +158,7 @@ fn turn<T: Element, Q, P: AsMut<[T]>, const G: usize>(
         for (to, (_, rest)) in turned.iter_mut().zip(&lines) {
             *to = rest.get(step % TURN).copied().unwrap_or_default();
         }
-        put(place(packed, step, index), l, &turned);
+        put(sliver(packed, kc, step, index), l, &turned);
     }
 }
 
@@ -142,13 +171,4 @@ fn put<T: Copy, P: AsMut<[T]>, const G: usize>(sliver: Option<&mut P>, l: usize,
     {
         *to = *turned;
     }
-}
-
-/// A sliver of lines at the edge.
-#[inline(always)]
-fn padded<T: Element, P: AsMut<[T]>>(mut zero: P, line: &[T]) -> P {
-    for (to, x) in zero.as_mut().iter_mut().zip(line) {
-        *to = *x;
-    }
-    zero
 }

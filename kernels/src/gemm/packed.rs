@@ -1,10 +1,12 @@
 //! Products of any size and layout: blocks of B, and of A where that pays, are copied into panels that stay in cache.
 
-use super::kernel::{Block, tiles};
+use core::ops::Range;
+
+use super::kernel::{Block, tile, tiles};
 use super::left::{Columns, Panels, Rows, Source};
 use super::pack::{Operand, Region, pack};
 use super::plan::Product;
-use super::right::Panel;
+use super::right::{Packing, Panel, Strided};
 use super::{LINE, MatMut, even_depth, min};
 use crate::Element;
 use crate::simd::Simd;
@@ -71,23 +73,23 @@ pub(super) fn multiply<
         while pc < k {
             let kc = min(k - pc, kc_even);
             let mut block = Block::new(product, pc, kc);
-            let packed_b = if let Some(panels) = before {
-                let (blocks, _) =
-                    T::blocks(panels.get(pc * n.next_multiple_of(nr) + jc * kc..).unwrap_or_default());
-                blocks.as_chunks().0
+            let mut panels = if let Some(panels) = before {
+                let from = pc * n.next_multiple_of(nr) + jc * kc;
+                PanelsOfB::Packed(T::blocks(panels.get(from..).unwrap_or_default()).0.as_chunks().0)
+            } else if b.width_stride == 1 && m >= MR {
+                let rows = b.data.get(pc * b.k_stride..).unwrap_or_default();
+                PanelsOfB::Rows { rows, stride: b.k_stride, packed: &mut *packed_b, again: m > MC }
             } else {
                 pack(
+                    simd,
                     &b,
                     Region { p: pc, kc, line: jc, lines: nc },
-                    nc.div_ceil(nr) * NB,
                     T::Block::default(),
                     packed_b,
                     #[inline(always)]
-                    |panels: &mut [[T::Block; NB]], step, index| {
-                        panels.get_mut(index / NB * kc + step)?.get_mut(index % NB)
-                    },
+                    |line| T::blocks(line).0.first_chunk(),
                 );
-                &*packed_b
+                PanelsOfB::Packed(&*packed_b)
             };
             // Loop 3: m in blocks of MC (A, C).
             let mut ic = 0;
@@ -96,30 +98,51 @@ pub(super) fn multiply<
                 (block.i, block.end) = (ic, ic + mc);
                 if packing {
                     pack(
+                        simd,
                         &a,
                         Region { p: pc, kc, line: ic, lines: mc },
-                        mc.div_ceil(MR),
                         [T::default(); MR],
-                        packed_a,
+                        packed_a.as_chunks_mut::<1>().0,
                         #[inline(always)]
-                        |panels: &mut [[T; MR]], step, index| panels.get_mut(index * kc + step),
+                        |line| line.as_chunks().0.first_chunk(),
                     );
                     if alpha != T::from(1) {
                         for x in packed_a.as_flattened_mut() {
                             *x = alpha * *x;
                         }
                     }
-                    let a = Panels { panels: packed_a, first: ic, kc };
-                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, &block, product.c, jc);
+                    let a = Panels { panels: packed_a, first: ic };
+                    columns::<T, S, _, MR, MID, LOW, NB>(
+                        simd,
+                        &a,
+                        &mut panels,
+                        &block,
+                        product.c,
+                        jc..jc + nc,
+                    );
                 } else if by_columns {
                     let a = Columns {
                         data: a.data.get(pc * a.k_stride..).unwrap_or_default(),
                         stride: a.k_stride,
                     };
-                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, &block, product.c, jc);
+                    columns::<T, S, _, MR, MID, LOW, NB>(
+                        simd,
+                        &a,
+                        &mut panels,
+                        &block,
+                        product.c,
+                        jc..jc + nc,
+                    );
                 } else {
-                    let a = Rows { operand: &a, p: pc, kc, last: m - 1 };
-                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, packed_b, &block, product.c, jc);
+                    let a = Rows { operand: &a, p: pc, last: m - 1 };
+                    columns::<T, S, _, MR, MID, LOW, NB>(
+                        simd,
+                        &a,
+                        &mut panels,
+                        &block,
+                        product.c,
+                        jc..jc + nc,
+                    );
                 }
                 ic += mc;
             }
@@ -129,7 +152,19 @@ pub(super) fn multiply<
     }
 }
 
-/// Loop 2: panels of B, from column `j` of C on. Loop 1, panels of A, is [`tiles`].
+/// Panels of a block of B.
+enum PanelsOfB<'b, 'p, T, B, const NB: usize> {
+    Packed(&'p [[B; NB]]),
+    /// Rows, to be packed under the first block of A; each panel into the same place, where there is no second block.
+    Rows {
+        rows: &'b [T],
+        stride: usize,
+        packed: &'p mut [[B; NB]],
+        again: bool,
+    },
+}
+
+/// Loop 2: panels of B, for these columns of C. Loop 1, panels of A, is [`tiles`].
 #[inline(always)]
 fn columns<
     T: Element,
@@ -142,34 +177,71 @@ fn columns<
 >(
     simd: S,
     a: &A,
-    packed_b: &[[T::Block; NB]],
+    b: &mut PanelsOfB<'_, '_, T, T::Block, NB>,
     block: &Block<'_, T>,
     c: &mut MatMut<'_, T>,
-    mut j: usize,
+    columns: Range<usize>,
 ) {
-    let end = min(j + NC, c.cols);
-    for panel in packed_b.chunks_exact(block.kc.max(1)) {
-        if j >= end {
-            return;
-        }
+    let mut j = columns.start;
+    while j < columns.end {
         // The last panel's columns past the edge are left out, but for those of its last block.
-        let b = Panel(panel);
-        let blocks = (end - j).div_ceil(T::LANES);
+        let blocks = (columns.end - j).div_ceil(T::LANES);
+        let index = (j - columns.start) / (NB * T::LANES);
         // A frame of its own: see ARCHITECTURE.md.
         simd.vectorize(
             #[inline(always)]
             || {
                 if blocks >= NB {
-                    tiles::<T, S, _, _, MR, MID, LOW, NB>(simd, a, b, block, c, j);
+                    panel::<T, S, A, MR, MID, LOW, NB, NB>(simd, a, b, block, c, j, index);
                 } else if NB > 3 && blocks == 3 {
-                    tiles::<T, S, _, _, MR, MID, LOW, 3>(simd, a, b, block, c, j);
+                    panel::<T, S, A, MR, MID, LOW, NB, 3>(simd, a, b, block, c, j, index);
                 } else if NB > 2 && blocks == 2 {
-                    tiles::<T, S, _, _, MR, MID, LOW, 2>(simd, a, b, block, c, j);
+                    panel::<T, S, A, MR, MID, LOW, NB, 2>(simd, a, b, block, c, j, index);
                 } else {
-                    tiles::<T, S, _, _, MR, MID, LOW, 1>(simd, a, b, block, c, j);
+                    panel::<T, S, A, MR, MID, LOW, NB, 1>(simd, a, b, block, c, j, index);
                 }
             },
         );
         j += NB * T::LANES;
+    }
+}
+
+/// A block of rows under panel `index` of B, of which `BLOCKS` blocks of columns lie inside C, at column `j`.
+#[inline(always)]
+fn panel<
+    T: Element,
+    S: Simd,
+    A: Source<T>,
+    const MR: usize,
+    const MID: usize,
+    const LOW: usize,
+    const NB: usize,
+    const BLOCKS: usize,
+>(
+    simd: S,
+    a: &A,
+    b: &mut PanelsOfB<'_, '_, T, T::Block, NB>,
+    block: &Block<'_, T>,
+    c: &mut MatMut<'_, T>,
+    j: usize,
+    index: usize,
+) {
+    let mut block = *block;
+    let place = index * block.kc..index * block.kc + block.kc;
+    let panel = match b {
+        PanelsOfB::Packed(packed) => packed.get(place),
+        PanelsOfB::Rows { packed, .. } if block.i > 0 => packed.get(place),
+        PanelsOfB::Rows { rows, stride, packed, again } => {
+            let Some(panel) = packed.get_mut(if *again { place } else { 0..block.kc }) else { return };
+            let rows = Strided::new(rows.get(j..).unwrap_or_default(), *stride, c.cols - j);
+            let Some(a) = a.rows(0, block.kc) else { return };
+            tile::<T, S, _, MR, BLOCKS>(simd, &block, a, Packing { rows, panel: &mut *panel }, c, 0, j);
+            block.i = MR;
+            Some(&*panel)
+        }
+    };
+    let Some(panel) = panel else { return };
+    if block.i < block.end {
+        tiles::<T, S, _, _, MR, MID, LOW, BLOCKS>(simd, a, Panel(panel), &block, c, j);
     }
 }

@@ -4,7 +4,7 @@ use super::pack::{Operand, Region, pack};
 use super::packed::KC;
 use super::{Epilogue, LINE, MatMut, MatRef, TILE, compute, min, rows_len};
 use crate::error::{expect_at_least, expect_len};
-use crate::simd::Level;
+use crate::simd::{Level, Portable};
 use crate::{Element, ShapeError};
 
 /// Elements before the panels: a cache line of either type and more.
@@ -148,15 +148,13 @@ fn fill<T: Element, const NB: usize>(b: &MatRef<'_, T>, panels: &mut [T]) {
         let (blocks, _) = T::blocks_mut(panels.get_mut(from..).unwrap_or_default());
         let (packed, _) = blocks.as_chunks_mut::<NB>();
         pack(
+            Portable,
             &operand,
             Region { p, kc, line: 0, lines: n },
-            n.div_ceil(width) * NB,
             T::Block::default(),
             packed,
             #[inline(always)]
-            |panels: &mut [[T::Block; NB]], step, index| {
-                panels.get_mut(index / NB * kc + step)?.get_mut(index % NB)
-            },
+            |line| T::blocks(line).0.first_chunk(),
         );
         p += kc;
     }

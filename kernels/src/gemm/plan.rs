@@ -6,9 +6,7 @@ use super::{Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, packe
 use crate::simd::{Level, Simd, dispatch};
 use crate::{Activation, Element};
 
-/// Rows of A up to which packing B costs more than reading it from anywhere.
-const FEW_ROWS: usize = 144;
-/// Bytes of B up to which it is read as it lies by more rows: it hardly leaves L1.
+/// Bytes of B that hardly leave L1.
 const IN_L1: usize = 64 << 10;
 /// Bytes from one row of B to the next up to which it is by few: 4096 and more fall on the same few lines of a cache, unless
 /// they miss them by a line.
@@ -66,7 +64,7 @@ impl Multiply for f64 {
 
 #[inline(always)]
 fn run<T: Element>(level: Level, product: &mut Product<'_, '_, T>, panels: Option<&[T]>, scratch: &mut [T]) {
-    if product.is_tiny() && panels.is_none() {
+    if product.is_tiny(level) && panels.is_none() {
         return without_plan(level, product);
     }
     if product.has_few_rows() && panels.is_none() {
@@ -128,7 +126,7 @@ fn by_tiles<T: Element>(
     scratch: &mut [T],
 ) {
     // Tiles of as many registers as hide the latency of a multiply-add.
-    if panels.is_none() && product.stays_in_cache() {
+    if panels.is_none() && product.stays_in_cache(level) {
         match level {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512(simd) => simd.vectorize(
@@ -158,6 +156,17 @@ fn by_tiles<T: Element>(
         Level::Portable => {
             packed::multiply::<T, _, 2, 1, 1, 1>(crate::simd::Portable, product, panels, scratch);
         }
+    }
+}
+
+/// The rows of A up to which B is read as it lies from anywhere, and those up to which it is where it hardly leaves L1.
+#[inline]
+fn unpacked(level: Level) -> (usize, usize) {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512(_) => (144, usize::MAX),
+        // Narrow tiles, of which a fifth of the instructions finds rows that are apart.
+        _ => (14, 60),
     }
 }
 
@@ -192,10 +201,15 @@ impl<T: Element> Product<'_, '_, T> {
         by_columns && self.alpha == T::from(1) && gemm_scratch_len(n, m, k) <= scratch_len
     }
 
-    /// Whether nothing is to be chosen: B is two blocks wide or less, of few rows, and all lies by rows.
+    /// Whether nothing is to be chosen: B is as wide as few registers, of few rows, and all lies by rows.
     #[inline]
-    fn is_tiny(&self) -> bool {
-        (2..=2 * T::LANES).contains(&self.b.cols)
+    fn is_tiny(&self, level: Level) -> bool {
+        let wide = match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(_) => true,
+            _ => self.c.rows <= tiny::MOST_ROWS,
+        };
+        (2..=if wide { 2 * T::LANES } else { T::LANES }).contains(&self.b.cols)
             && self.a.cols <= tiny::MOST_STEPS
             && self.lies_by_rows()
             && self.beta == T::default()
@@ -218,15 +232,16 @@ impl<T: Element> Product<'_, '_, T> {
 
     /// Whether the operands can be read as they lie, again and again, in less time than it takes to pack them.
     #[inline]
-    fn stays_in_cache(&self) -> bool {
+    fn stays_in_cache(&self, level: Level) -> bool {
         if !self.lies_by_rows() {
             return false;
         }
+        let (few, some) = unpacked(level);
         let row = self.b.row_stride.saturating_mul(size_of::<T>());
         let apart = (LINE..=SAME_LINES - LINE).contains(&(row % SAME_LINES));
-        if self.c.rows <= FEW_ROWS {
+        if self.c.rows <= few {
             return row <= NEAR_ROWS || apart;
         }
-        row <= NEAR_ROWS && row.saturating_mul(self.b.rows) <= IN_L1
+        self.c.rows <= some && row <= NEAR_ROWS && row.saturating_mul(self.b.rows) <= IN_L1
     }
 }

@@ -1,12 +1,16 @@
 //! How the micro-kernel reads B: a packed panel, or rows as they lie.
 
+use core::hint::cold_path;
+
 use crate::Element;
 use crate::simd::{Lanes, Simd};
 
-/// `NB` blocks of columns of B, read row by row.
+/// `NB` blocks of columns of B, read row by row. Lanes past B's last column hold anything: what comes of them is dropped.
 pub(super) trait Right<T: Element, const NB: usize> {
-    /// The next row; lanes past B's last column are 0.
+    /// The next row.
     fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]>;
+    /// The next `STEPS` rows, where so many blocks can be read of each.
+    fn next_rows<S: Simd, const STEPS: usize>(&mut self, simd: S) -> Option<[&[T::Block; NB]; STEPS]>;
 }
 
 /// A panel of rows packed one after another.
@@ -20,59 +24,118 @@ impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Panel<'_,
         self.0 = rest;
         Some(load_blocks::<T, S, NB>(simd, row.first_chunk()?))
     }
-}
 
-/// `NB` whole blocks of rows with contiguous elements, without packing.
-#[derive(Clone, Copy)]
-pub(super) struct Whole<'a, T> {
-    rest: &'a [T],
-    stride: usize,
-}
-
-impl<'a, T> Whole<'a, T> {
-    /// Rows `stride` elements apart, from the start of `data` on.
     #[inline(always)]
-    pub(super) fn new(data: &'a [T], stride: usize) -> Self {
-        Self { rest: data, stride }
+    fn next_rows<S: Simd, const STEPS: usize>(&mut self, _: S) -> Option<[&[T::Block; NB]; STEPS]> {
+        let (steps, rest) = self.0.split_first_chunk::<STEPS>()?;
+        let mut rows = [steps.first()?.first_chunk()?; STEPS];
+        for (row, step) in rows.iter_mut().zip(steps) {
+            *row = step.first_chunk()?;
+        }
+        self.0 = rest;
+        Some(rows)
     }
 }
 
-impl<T: Element, const NB: usize> Right<T, NB> for Whole<'_, T> {
-    #[inline(always)]
-    fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]> {
-        let row = T::blocks(self.rest.get(..NB * T::LANES)?).0.first_chunk()?;
-        self.rest = self.rest.get(self.stride..).unwrap_or_default();
-        Some(load_blocks::<T, S, NB>(simd, row))
-    }
-}
-
-/// As [`Whole`], of rows that end inside the last of `NB` blocks.
+/// Contiguous rows, without packing: `width` elements of each, `stride` elements apart.
+///
+/// What follows a row's last column in the slice is read too: it costs less than masking it.
 #[derive(Clone, Copy)]
-pub(super) struct Part<'a, T> {
+pub(super) struct Strided<'a, T> {
     rest: &'a [T],
     stride: usize,
     width: usize,
 }
 
-impl<'a, T> Part<'a, T> {
-    /// Rows of `width` elements, `stride` elements apart.
+impl<'a, T> Strided<'a, T> {
+    /// Rows from the start of `data` on.
     #[inline(always)]
     pub(super) fn new(data: &'a [T], stride: usize, width: usize) -> Self {
         Self { rest: data, stride, width }
     }
+
+    /// Behind the last row there may be less than a stride.
+    #[inline(always)]
+    fn advance(&mut self, len: usize) {
+        if let Some(rest) = self.rest.get(len..) {
+            self.rest = rest;
+        } else {
+            cold_path();
+            self.rest = &[];
+        }
+    }
 }
 
-impl<T: Element, const NB: usize> Right<T, NB> for Part<'_, T> {
+impl<T: Element, const NB: usize> Right<T, NB> for Strided<'_, T> {
     #[inline(always)]
     fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]> {
-        let lanes = row_of_blocks::<T, S, NB>(simd, self.rest.get(..self.width)?);
-        self.rest = self.rest.get(self.stride..).unwrap_or_default();
+        let lanes = match self.rest.get(..NB * T::LANES) {
+            Some(row) => load_blocks::<T, S, NB>(simd, T::blocks(row).0.first_chunk()?),
+            None => row_of_blocks::<T, S, NB>(simd, self.rest.get(..self.width.min(NB * T::LANES))?),
+        };
+        self.advance(self.stride);
         Some(lanes)
+    }
+
+    #[inline(always)]
+    fn next_rows<S: Simd, const STEPS: usize>(&mut self, _: S) -> Option<[&[T::Block; NB]; STEPS]> {
+        // Nothing but this one comparison depends on where the rows are: the compiler looks at the others once.
+        let len = self.stride.checked_mul(STEPS - 1)?.checked_add(NB * T::LANES)?;
+        let steps = self.rest.get(..len)?;
+        let mut rows = [T::blocks(steps).0.first_chunk()?; STEPS];
+        for (step, row) in rows.iter_mut().enumerate() {
+            let first = step * self.stride;
+            *row = T::blocks(steps.get(first..first + NB * T::LANES)?).0.first_chunk()?;
+        }
+        self.advance(STEPS * self.stride);
+        Some(rows)
+    }
+}
+
+/// Rows from those which are read to those which are asked for, as no prefetcher of the CPU sees where they lie.
+const AHEAD: usize = 8;
+
+/// Rows as they lie, which are packed into a panel on the way: the first tile of a panel takes hardly longer for it.
+pub(super) struct Packing<'a, 'p, T, B, const WIDTH: usize> {
+    pub(super) rows: Strided<'a, T>,
+    pub(super) panel: &'p mut [[B; WIDTH]],
+}
+
+impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Packing<'_, '_, T, T::Block, WIDTH> {
+    #[inline(always)]
+    fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]> {
+        let lanes = self.rows.next_row(simd)?;
+        let (row, rest) = core::mem::take(&mut self.panel).split_first_mut()?;
+        for (lanes, block) in lanes.iter().zip(row) {
+            lanes.store(block);
+        }
+        self.panel = rest;
+        Some(lanes)
+    }
+
+    #[inline(always)]
+    fn next_rows<S: Simd, const STEPS: usize>(&mut self, simd: S) -> Option<[&[T::Block; NB]; STEPS]> {
+        if let Some(mut ahead) = self.rows.rest.get(self.rows.stride.saturating_mul(AHEAD)..) {
+            for _ in 0..STEPS {
+                simd.prefetch(ahead);
+                ahead = ahead.get(self.rows.stride..).unwrap_or_default();
+            }
+        }
+        let rows = Right::<T, NB>::next_rows::<S, STEPS>(&mut self.rows, simd)?;
+        let (steps, rest) = core::mem::take(&mut self.panel).split_first_chunk_mut::<STEPS>()?;
+        for (row, step) in rows.iter().zip(steps) {
+            *step.first_chunk_mut()? = **row;
+        }
+        self.panel = rest;
+        Some(rows)
     }
 }
 
 #[inline(always)]
-fn load_blocks<T: Element, S: Simd, const NB: usize>(simd: S, row: &[T::Block; NB]) -> [T::Lanes<S>; NB] {
+pub(super) fn load_blocks<T: Element, S: Simd, const NB: usize>(
+    simd: S,
+    row: &[T::Block; NB],
+) -> [T::Lanes<S>; NB] {
     let mut lanes = [T::Lanes::<S>::splat(simd, T::default()); NB];
     for (lanes, block) in lanes.iter_mut().zip(row) {
         *lanes = T::Lanes::<S>::load(simd, block);

@@ -15,6 +15,8 @@ use crate::simd::{Lanes, Simd};
 
 /// Steps of k that are few enough.
 pub(super) const MOST_STEPS: usize = 32;
+/// Rows that are few enough of a C two blocks wide, where a block is several registers.
+pub(super) const MOST_ROWS: usize = 16;
 
 /// With beta 0, alpha 1 and up to `TALL` rows at a time, 8, 4, 2 or 1; `WIDE` where C is two blocks wide.
 #[inline(always)]

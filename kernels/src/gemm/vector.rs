@@ -6,7 +6,7 @@ use super::Bias;
 use super::kernel::{Block, Start, tile};
 use super::left::Left;
 use super::plan::Product;
-use super::right::{Part, Whole};
+use super::right::Strided;
 use crate::Element;
 use crate::simd::{Lanes, Simd};
 
@@ -43,6 +43,14 @@ impl<T: Element> Left<T, 1> for Line<'_, T> {
     fn column(&self, p: usize) -> Option<[T; 1]> {
         Some([self.alpha * *self.data.get(p * self.stride)?])
     }
+
+    #[inline(always)]
+    fn columns<const STEPS: usize>(&self, index: usize) -> Option<impl Fn(usize) -> Option<[T; 1]>> {
+        Some(
+            #[inline(always)]
+            move |step: usize| self.column(index * STEPS + step),
+        )
+    }
 }
 
 /// Row `i` of a C that is `NB` blocks wide.
@@ -52,11 +60,7 @@ fn strip<T: Element, S: Simd, const NB: usize>(simd: S, product: &mut Product<'_
     let Product { alpha, a, b, c, .. } = product;
     let data = a.data.get(i * a.row_stride..).unwrap_or_default();
     let a = Line { alpha: *alpha, data, stride: a.col_stride };
-    if c.cols == NB * T::LANES {
-        tile::<T, S, _, 1, NB>(simd, &block, a, Whole::new(b.data, b.row_stride), c, i, 0);
-    } else {
-        tile::<T, S, _, 1, NB>(simd, &block, a, Part::new(b.data, b.row_stride, c.cols), c, i, 0);
-    }
+    tile::<T, S, _, 1, NB>(simd, &block, a, Strided::new(b.data, b.row_stride, c.cols), c, i, 0);
 }
 
 /// Row `i` of a wide C, which stays in cache while B passes once: whole rows, as pieces of them take a quarter longer.

@@ -39,6 +39,12 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn prefetch<T>(self, x: &[T]) {
+        // SAFETY: SSE, and an address that is not read by the program.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast()) };
+    }
+
+    #[inline(always)]
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R {
         #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma")]
         #[inline]
