@@ -63,6 +63,18 @@ impl<T: Element> Source<T> for Rows<'_, T> {
     #[inline(always)]
     fn rows<const H: usize>(&self, i: usize, kc: usize) -> Option<impl Left<T, H>> {
         let mut rows: [&[T]; H] = [&[]; H];
+        if i + H <= self.last + 1 {
+            // From row to row: fewer instructions than to find each.
+            let stride = self.operand.width_stride;
+            let mut rest = self.operand.data.get(i * stride + self.p..)?;
+            for (r, row) in rows.iter_mut().enumerate() {
+                *row = rest.get(..kc)?;
+                if r + 1 < H {
+                    rest = rest.get(stride..)?;
+                }
+            }
+            return Some(rows);
+        }
         // Loops that may end early are unrolled up to 8 rounds, no further.
         let (fours, rest) = rows.as_chunks_mut::<4>();
         for (f, rows) in fours.iter_mut().enumerate() {

@@ -166,7 +166,7 @@ fn unpacked(level: Level) -> (usize, usize) {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512(_) => (144, usize::MAX),
         // Narrow tiles, of which a fifth of the instructions finds rows that are apart.
-        _ => (14, 60),
+        _ => (14, 36),
     }
 }
 

@@ -29,7 +29,7 @@ fn check_rows_apart<T: Element>(bytes: usize, shapes: impl Iterator<Item = (usiz
 
 #[test]
 fn heights_of_tiles() {
-    let shapes = || about([3, 4, 6, 8, 12, 14, 24, 60, 144]).flat_map(|m| [5, 18, 40, 66].map(|n| (m, n, 3)));
+    let shapes = || about([3, 4, 6, 8, 12, 14, 24, 36, 144]).flat_map(|m| [5, 18, 40, 66].map(|n| (m, n, 3)));
     check::<f32>(shapes());
     check::<f64>(shapes());
 }
@@ -39,14 +39,14 @@ fn heights_of_tiles() {
 #[test]
 fn panels_packed_by_tiles() {
     let shapes = || {
-        [61, 64, 144, 150].into_iter().flat_map(|m| {
+        [37, 64, 144, 150].into_iter().flat_map(|m| {
             [1, 3, 4, 5, 8, 11, 70].into_iter().flat_map(move |k| [3, 8, 9, 20, 33].map(|n| (m, n, k)))
         })
     };
     check::<f32>(shapes());
     check::<f64>(shapes());
-    check_rows_apart::<f32>(4096, [(15, 20, 9), (61, 7, 8), (150, 33, 6)].into_iter());
-    check_rows_apart::<f64>(4096, [(15, 11, 9), (61, 3, 8), (150, 17, 6)].into_iter());
+    check_rows_apart::<f32>(4096, [(15, 20, 9), (37, 7, 8), (150, 33, 6)].into_iter());
+    check_rows_apart::<f64>(4096, [(15, 11, 9), (37, 3, 8), (150, 17, 6)].into_iter());
 }
 
 #[test]
