@@ -16,6 +16,7 @@
 
 mod direct;
 mod dot;
+mod edges;
 mod kernel;
 mod left;
 mod matrix;

@@ -96,6 +96,7 @@ pub(super) fn multiply<
             while ic < m {
                 let mc = min(m - ic, MC);
                 (block.i, block.end) = (ic, ic + mc);
+                let c = &mut *product.c;
                 if packing {
                     pack(
                         simd,
@@ -112,37 +113,16 @@ pub(super) fn multiply<
                         }
                     }
                     let a = Panels { panels: packed_a, first: ic };
-                    columns::<T, S, _, MR, MID, LOW, NB>(
-                        simd,
-                        &a,
-                        &mut panels,
-                        &block,
-                        product.c,
-                        jc..jc + nc,
-                    );
+                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, &mut panels, &block, c, jc..jc + nc);
                 } else if by_columns {
                     let a = Columns {
                         data: a.data.get(pc * a.k_stride..).unwrap_or_default(),
                         stride: a.k_stride,
                     };
-                    columns::<T, S, _, MR, MID, LOW, NB>(
-                        simd,
-                        &a,
-                        &mut panels,
-                        &block,
-                        product.c,
-                        jc..jc + nc,
-                    );
+                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, &mut panels, &block, c, jc..jc + nc);
                 } else {
                     let a = Rows { operand: &a, p: pc, last: m - 1 };
-                    columns::<T, S, _, MR, MID, LOW, NB>(
-                        simd,
-                        &a,
-                        &mut panels,
-                        &block,
-                        product.c,
-                        jc..jc + nc,
-                    );
+                    columns::<T, S, _, MR, MID, LOW, NB>(simd, &a, &mut panels, &block, c, jc..jc + nc);
                 }
                 ic += mc;
             }
