@@ -66,6 +66,7 @@ pub(super) fn pack<T: Element, S: Simd, P: Copy + AsMut<[T]>, const NB: usize>(
         return;
     }
     for index in 0..panels * NB {
+        // The stride of a single line may be any; products of it that wrap are not used.
         let data = data.get((index * width).wrapping_mul(width_stride)..).unwrap_or_default();
         let valid = lines.saturating_sub(index * width).min(width);
         let mut l = 0;
@@ -80,32 +81,18 @@ pub(super) fn pack<T: Element, S: Simd, P: Copy + AsMut<[T]>, const NB: usize>(
             }
         }
         for l in l..width {
-            // The stride of a single line may be any; products of it that wrap are not used.
-            let line = data.get(l.wrapping_mul(width_stride)..).filter(
-                #[inline(always)]
-                |_| l < valid,
-            );
-            single_line(line.unwrap_or_default(), k_stride, kc, index, l, packed);
-        }
-    }
-}
-
-/// Packs line `l` of a sliver, 0 past its end. Out of the frame, with whose instructions the loop would become gathers and scatters.
-#[inline(never)]
-fn single_line<T: Element, P: AsMut<[T]>, const NB: usize>(
-    line: &[T],
-    k_stride: usize,
-    kc: usize,
-    index: usize,
-    l: usize,
-    packed: &mut [[P; NB]],
-) {
-    for step in 0..kc {
-        let x = line.get(step * k_stride).copied().unwrap_or_default();
-        if let Some(sliver) = sliver(packed, kc, step, index)
-            && let Some(to) = sliver.as_mut().get_mut(l)
-        {
-            *to = x;
+            for step in 0..kc {
+                let x =
+                    data.get((step * k_stride).wrapping_add(l.wrapping_mul(width_stride))).copied().filter(
+                        #[inline(always)]
+                        |_| l < valid,
+                    );
+                if let Some(sliver) = sliver(packed, kc, step, index)
+                    && let Some(to) = sliver.as_mut().get_mut(l)
+                {
+                    *to = x.unwrap_or_default();
+                }
+            }
         }
     }
 }
