@@ -6,7 +6,7 @@ use crate::error::expect_len;
 use crate::moments::Narrow;
 use crate::simd::columns::{Columns, WIDTH, map_columns};
 use crate::simd::planes::{map_planes, splat_at};
-use crate::simd::{Lanes, Simd, dispatch};
+use crate::simd::{Arithmetic, Lanes, Simd, dispatch};
 use crate::{Channels, Element, Level, ShapeError};
 
 /// `x = x - mean`, by channel.

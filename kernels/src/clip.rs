@@ -2,7 +2,7 @@
 
 use crate::reduce::norm_kernel;
 use crate::simd::apply::map;
-use crate::simd::{Lanes, dispatch};
+use crate::simd::{Arithmetic, dispatch};
 use crate::{Element, Level, ValueError};
 
 /// Scales a gradient down to the norm `max_norm` where it is longer: `gradient *= max_norm / ||gradient||`. Returns the norm before.

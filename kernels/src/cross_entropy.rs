@@ -6,7 +6,7 @@ use crate::rows::expect_rows;
 use crate::scores::{BatchLoss, add_lanes, expect_batch, index, is_first_largest, row_max};
 use crate::simd::rows::Row;
 use crate::simd::short_rows::ShortRows;
-use crate::simd::{Lanes, Simd, dispatch};
+use crate::simd::{Arithmetic, Lanes, Simd, dispatch};
 use crate::softmax::lanes::{GROUPS, Short, exponentials, scale, sum_of_exponentials};
 use crate::{Element, Level, ShapeError};
 
@@ -310,7 +310,7 @@ impl<T: Element> Batch<T> {
             if shares.all != T::default() {
                 gaps = label * gaps + short.gaps(simd, z, max, shares.all);
             }
-            let losses = (T::smooth::<S, smooth::Ln>(simd, sums) + gaps).to_block(simd);
+            let losses = (sums.smooth::<smooth::Ln>(simd) + gaps).to_block(simd);
             for loss in losses.as_ref() {
                 self.loss += loss.to_f64();
             }
@@ -326,7 +326,7 @@ impl<T: Element> Batch<T> {
     fn take_losses<S: Simd>(&mut self, simd: S) {
         let [sums, gaps, masses] =
             [&self.sums, &self.gaps, &self.masses].map(|x| T::Lanes::<S>::load(simd, x));
-        let losses = (masses * T::smooth::<S, smooth::Ln>(simd, sums) + gaps).to_block(simd);
+        let losses = (masses * sums.smooth::<smooth::Ln>(simd) + gaps).to_block(simd);
         for loss in losses.as_ref().iter().take(self.waiting) {
             self.loss += loss.to_f64();
         }

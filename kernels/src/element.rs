@@ -6,9 +6,8 @@ use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 use crate::activation::Activate;
 use crate::function::Apply;
 use crate::gemm::Multiply;
-use crate::math::Smooth;
 use crate::random::Normal;
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Lanes, Simd};
 
 mod sealed {
     pub trait Sealed {}
@@ -57,6 +56,9 @@ pub trait Element:
     /// A block in the registers of an instruction set.
     #[doc(hidden)]
     type Lanes<S: Simd>: Lanes<Scalar = Self, Block = Self::Block, Simd = S>;
+    /// As many blocks as are worth computing side by side.
+    #[doc(hidden)]
+    type Wide<S: Simd>: Arithmetic<Scalar = Self, Simd = S>;
 
     /// The nearest value.
     fn from_f64(x: f64) -> Self;
@@ -80,21 +82,18 @@ pub trait Element:
     /// Eight elements as `f64`, exactly.
     #[doc(hidden)]
     fn widen<S: Simd>(simd: S, x: &[Self; 8]) -> S::F64;
-
-    /// `f(x)` of lanes.
-    #[doc(hidden)]
-    fn smooth<S: Simd, F: Smooth>(simd: S, x: Self::Lanes<S>) -> Self::Lanes<S>;
 }
 
 /// The two types differ in their names alone.
 macro_rules! element {
-    ($scalar:ident, $lanes:ident, $n:literal, $math:ident, $sqrt:path, $exp:path, $ln:path, $widen:expr) => {
+    ($scalar:ident, $lanes:ident, $n:literal, $wide:ident, $sqrt:path, $exp:path, $ln:path, $widen:expr) => {
         impl Element for $scalar {
             const LANES: usize = $n;
             const EPSILON: Self = $scalar::EPSILON;
             const INFINITY: Self = $scalar::INFINITY;
             type Block = [$scalar; $n];
             type Lanes<S: Simd> = S::$lanes;
+            type Wide<S: Simd> = S::$wide;
 
             #[inline(always)]
             fn from_f64(x: f64) -> Self {
@@ -132,14 +131,9 @@ macro_rules! element {
             fn widen<S: Simd>(simd: S, x: &[Self; 8]) -> S::F64 {
                 $widen(simd, x)
             }
-
-            #[inline(always)]
-            fn smooth<S: Simd, F: Smooth>(simd: S, x: S::$lanes) -> S::$lanes {
-                F::$math(simd, x)
-            }
         }
     };
 }
 
-element!(f32, F32, 16, single, libm::sqrtf, libm::expf, libm::logf, Simd::widen);
-element!(f64, F64, 8, double, libm::sqrt, libm::exp, libm::log, Lanes::load);
+element!(f32, F32, 16, Wide, libm::sqrtf, libm::expf, libm::logf, Simd::widen);
+element!(f64, F64, 8, F64, libm::sqrt, libm::exp, libm::log, Arithmetic::load);

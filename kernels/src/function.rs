@@ -3,7 +3,8 @@
 use crate::error::expect_len;
 use crate::math::{Smooth, smooth};
 use crate::simd::apply::map;
-use crate::simd::{Lanes, Simd, dispatch};
+use crate::simd::wide::{Elementwise, map_wide};
+use crate::simd::{Arithmetic, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
 
 /// An elementary function `y = f(x)` of single values.
@@ -132,15 +133,15 @@ fn run<T: Element>(level: Level, function: Function, x: Option<&[T]>, y: &mut [T
 #[inline(always)]
 fn kernel<T: Element, S: Simd, const IN: usize>(simd: S, function: Function, x: [&[T]; IN], y: &mut [T]) {
     match function {
-        Function::Exp => smooth(simd, smooth::Exp, x, y),
-        Function::Exp2 => smooth(simd, smooth::Exp2, x, y),
-        Function::ExpM1 => smooth(simd, smooth::ExpM1, x, y),
-        Function::Ln => smooth(simd, smooth::Ln, x, y),
-        Function::Ln1p => smooth(simd, smooth::Ln1p, x, y),
-        Function::Tanh => smooth(simd, smooth::Tanh, x, y),
-        Function::Sigmoid => smooth(simd, smooth::Sigmoid, x, y),
-        Function::Erf => smooth(simd, smooth::Erf, x, y),
-        Function::Rsqrt => smooth(simd, smooth::Rsqrt, x, y),
+        Function::Exp => map_wide(simd, x, y, Of(smooth::Exp)),
+        Function::Exp2 => map_wide(simd, x, y, Of(smooth::Exp2)),
+        Function::ExpM1 => map_wide(simd, x, y, Of(smooth::ExpM1)),
+        Function::Ln => map_wide(simd, x, y, Of(smooth::Ln)),
+        Function::Ln1p => map_wide(simd, x, y, Of(smooth::Ln1p)),
+        Function::Tanh => map_wide(simd, x, y, Of(smooth::Tanh)),
+        Function::Sigmoid => map_wide(simd, x, y, Of(smooth::Sigmoid)),
+        Function::Erf => map_wide(simd, x, y, Of(smooth::Erf)),
+        Function::Rsqrt => map_wide(simd, x, y, Of(smooth::Rsqrt)),
         Function::Sqrt => map(
             simd,
             x,
@@ -151,15 +152,14 @@ fn kernel<T: Element, S: Simd, const IN: usize>(simd: S, function: Function, x: 
     }
 }
 
-#[inline(always)]
-fn smooth<T: Element, S: Simd, F: Smooth, const IN: usize>(simd: S, _: F, x: [&[T]; IN], y: &mut [T]) {
-    map(
-        simd,
-        x,
-        [y],
-        #[inline(always)]
-        |x, [y]| [T::smooth::<S, F>(simd, x.first().copied().unwrap_or(y))],
-    );
+/// The function of the input, or of the output where there is none.
+struct Of<F>(F);
+
+impl<T: Element, F: Smooth, const IN: usize> Elementwise<T, IN> for Of<F> {
+    #[inline(always)]
+    fn lanes<A: Arithmetic<Scalar = T>>(&self, simd: A::Simd, x: [A; IN], y: A) -> A {
+        x.first().copied().unwrap_or(y).smooth::<F>(simd)
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::error::expect_len;
 use crate::scores::{BatchLoss, add_lanes, expect_batch, index, is_first_largest, row_max};
 use crate::simd::rows::Row;
 use crate::simd::short_rows::{ShortRows, empty};
-use crate::simd::{Lanes, Simd, dispatch};
+use crate::simd::{Arithmetic, Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
 
 /// The hinge loss of a batch, `mean_i sum_{j != label_i} max(0, s[i][j] - s[i][label_i] + margin)`, and its gradient with respect to the

@@ -2,7 +2,7 @@
 
 use crate::error::expect_len;
 use crate::simd::apply::{cut, map};
-use crate::simd::{Lanes, Level, Simd, dispatch};
+use crate::simd::{Arithmetic, Lanes, Level, Simd, dispatch};
 use crate::{Element, ShapeError};
 
 /// Runs `rounds` of multiply-adds, in as many independent chains of registers as fill the units that do them, and returns

@@ -2,7 +2,7 @@
 
 use crate::error::{expect_at_least, expect_len};
 use crate::simd::apply::map;
-use crate::simd::{Lanes, Simd, dispatch};
+use crate::simd::{Arithmetic, Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
 
 /// The maximum over `pieces` linear pieces of each unit: `y[i][j] = max_p x[i][p * units + j]`.

@@ -23,7 +23,7 @@
 use crate::simd::apply::{fold_sums, map};
 use crate::simd::columns::{Columns, WIDTH, sum_columns};
 use crate::simd::planes::{TILE, plane, sum_planes};
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Lanes, Simd};
 use crate::{Channels, Element};
 
 /// Channels-last data where channels are few: several rows count as one, so that lanes are full.

@@ -2,7 +2,7 @@
 
 use crate::error::{expect_at_least, expect_len};
 use crate::simd::apply::map_sum;
-use crate::simd::{Lanes, Simd, dispatch};
+use crate::simd::{Arithmetic, Lanes, Simd, dispatch};
 use crate::{Element, Level, Serial, ShapeError, optimizer_step_on};
 
 /// A rule that turns gradients into updates, with its hyper-parameters.

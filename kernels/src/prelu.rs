@@ -4,7 +4,7 @@ use crate::error::expect_len;
 use crate::moments::Narrow;
 use crate::simd::columns::{Columns, WIDTH, map_columns, sum_columns};
 use crate::simd::planes::{TILE, map_planes, sum_planes};
-use crate::simd::{Lanes, Simd, dispatch};
+use crate::simd::{Arithmetic, Simd, dispatch};
 use crate::{Channels, Element, Level, ShapeError};
 
 /// `y = x` above 0, else `slope[c] * x`: PReLU, with a slope for each channel that training learns (He et al., Delving Deep into

@@ -9,7 +9,7 @@
 use crate::error::expect_len;
 use crate::moments::deviations;
 use crate::simd::apply::{fold, fold_sum, take_chunk};
-use crate::simd::{Lanes, Simd, dispatch};
+use crate::simd::{Arithmetic, Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
 
 /// `sum x[i]`; 0 for an empty slice.

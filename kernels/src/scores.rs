@@ -2,7 +2,7 @@
 
 use crate::error::{expect_at_least, expect_len};
 use crate::simd::rows::Row;
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Lanes, Simd};
 use crate::{Element, ShapeError};
 
 /// What [`cross_entropy`](crate::cross_entropy) and [`hinge`](crate::hinge) say of a batch.

@@ -6,7 +6,7 @@ use crate::error::{expect_at_least, expect_len};
 use crate::math::smooth;
 use crate::simd::rows::Row;
 use crate::simd::short_rows::ShortRows;
-use crate::simd::{Lanes, Simd, dispatch};
+use crate::simd::{Arithmetic, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
 use lanes::{GROUPS, Short, exponentials, scale, sum_of_exponentials};
 
@@ -120,7 +120,7 @@ fn log_softmax_kernel<T: Element, S: Simd>(simd: S, classes: usize, rows: usize,
         let (Some(z), Some(y)) = (logits.get(start..), y.get_mut(start..)) else { return };
         let (max, sum) = sum_of_exponentials(simd, &row, z);
         let max = T::Lanes::<S>::splat(simd, max);
-        let ln = T::smooth::<S, smooth::Ln>(simd, T::Lanes::<S>::splat(simd, sum));
+        let ln = (T::Lanes::<S>::splat(simd, sum)).smooth::<smooth::Ln>(simd);
         row.map(
             z,
             y,

@@ -2,7 +2,7 @@
 
 use crate::error::{expect_at_least, expect_len};
 use crate::simd::apply::map_sum;
-use crate::simd::{Lanes, Simd, dispatch};
+use crate::simd::{Arithmetic, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
 
 /// The mean squared error `sum_i (y[i] - t[i])^2 / n` and its gradient with respect to the predictions, `dy[i] = 2 / n (y[i] - t[i])`.

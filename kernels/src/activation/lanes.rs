@@ -2,8 +2,8 @@
 
 use super::Activation;
 use super::curves::{self, Curve};
-use crate::simd::apply::{map, map_chains};
-use crate::simd::{Simd, dispatch};
+use crate::simd::wide::{Elementwise, map_wide};
+use crate::simd::{Arithmetic, Simd, dispatch};
 use crate::{Element, Level};
 
 /// The kernels of one type. Not generic, so that they are compiled once, in this crate: generic code is compiled anew in every crate that
@@ -110,24 +110,7 @@ fn activate_kernel<T: Element, S: Simd, C: Curve, const IN: usize>(
     x: [&[T]; IN],
     y: &mut [T],
 ) {
-    // The functions of f64 are no chains.
-    if C::IS_CHAIN && T::LANES == 16 {
-        map_chains(
-            simd,
-            x,
-            y,
-            #[inline(always)]
-            |x| curve.value::<T, S>(simd, x),
-        );
-    } else {
-        map(
-            simd,
-            x,
-            [y],
-            #[inline(always)]
-            |x, [y]| [curve.value::<T, S>(simd, x.first().copied().unwrap_or(y))],
-        );
-    }
+    map_wide(simd, x, y, Value(curve));
 }
 
 /// From `[y, dy]`, or from `[y]` where `dx` holds `dy`.
@@ -138,17 +121,7 @@ fn backward_kernel<T: Element, S: Simd, C: Curve, const IN: usize>(
     operands: [&[T]; IN],
     dx: &mut [T],
 ) {
-    map(
-        simd,
-        operands,
-        [dx],
-        #[inline(always)]
-        |operands, [dx]| {
-            let y = operands.first().copied().unwrap_or(dx);
-            let dy = operands.get(1).copied().unwrap_or(dx);
-            [dy * curve.derivative::<T, S>(simd, y)]
-        },
-    );
+    map_wide(simd, operands, dx, Derivative(curve));
 }
 
 #[inline(always)]
@@ -159,11 +132,37 @@ fn backward_from_input_kernel<T: Element, S: Simd, C: Curve>(
     dy: &[T],
     dx: &mut [T],
 ) {
-    map(
-        simd,
-        [x, dy],
-        [dx],
-        #[inline(always)]
-        |[x, dy], _| [dy * curve.derivative_from_input::<T, S>(simd, x)],
-    );
+    map_wide(simd, [x, dy], dx, DerivativeFromInput(curve));
+}
+
+/// `f(x)`, or of `y` where there is no `x`.
+struct Value<C>(C);
+
+impl<T: Element, C: Curve, const IN: usize> Elementwise<T, IN> for Value<C> {
+    #[inline(always)]
+    fn lanes<A: Arithmetic<Scalar = T>>(&self, simd: A::Simd, x: [A; IN], y: A) -> A {
+        self.0.value(simd, x.first().copied().unwrap_or(y))
+    }
+}
+
+/// Of `[y, dy]`, or of `[y]` and `dy`: `dy f'`.
+struct Derivative<C>(C);
+
+impl<T: Element, C: Curve, const IN: usize> Elementwise<T, IN> for Derivative<C> {
+    #[inline(always)]
+    fn lanes<A: Arithmetic<Scalar = T>>(&self, simd: A::Simd, operands: [A; IN], dx: A) -> A {
+        let y = operands.first().copied().unwrap_or(dx);
+        let dy = operands.get(1).copied().unwrap_or(dx);
+        dy * self.0.derivative(simd, y)
+    }
+}
+
+/// Of `[x, dy]`: `dy f'(x)`.
+struct DerivativeFromInput<C>(C);
+
+impl<T: Element, C: Curve> Elementwise<T, 2> for DerivativeFromInput<C> {
+    #[inline(always)]
+    fn lanes<A: Arithmetic<Scalar = T>>(&self, simd: A::Simd, [x, dy]: [A; 2], _: A) -> A {
+        dy * self.0.derivative_from_input(simd, x)
+    }
 }

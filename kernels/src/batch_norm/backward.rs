@@ -7,7 +7,7 @@ use crate::moments::Narrow;
 use crate::simd::apply::map;
 use crate::simd::columns::{Columns, WIDTH, map_columns, sum_columns};
 use crate::simd::planes::{TILE, map_planes, plane, plane_mut, splat_at, sum_planes};
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Simd};
 use crate::{Activation, Channels, Element, Level};
 
 /// What of `dy` reaches the normalised value, `(x - mean) * scale + beta`: all of it, or what a ReLU after it lets through.

@@ -7,7 +7,7 @@ use crate::moments::Narrow;
 use crate::simd::apply::map;
 use crate::simd::columns::{Columns, WIDTH, map_columns};
 use crate::simd::planes::{TILE, map_planes};
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Simd};
 use crate::{Channels, Element};
 
 /// `y = (x - mean) * scale + beta`; `x` is `y` where there is none.

@@ -6,7 +6,7 @@ use crate::moments::{Narrow, column_moments, narrow_moments, plane_moments};
 use crate::simd::apply::map;
 use crate::simd::columns::{Columns, WIDTH, map_columns};
 use crate::simd::planes::{TILE, map_planes};
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Simd};
 use crate::{Activation, Channels, Element, Level};
 
 /// What finishes a batch's statistics.

@@ -6,7 +6,7 @@
 use super::plan::Product;
 use super::{Bias, MatRef};
 use crate::Element;
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// Rows of A at a time: as many streams from memory, where their sums are a register each, or two.
 const ROWS: usize = 8;

@@ -2,7 +2,7 @@
 
 use super::{MatMut, min};
 use crate::Element;
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// Copies what of C lies under a tile, `blocks` blocks wide, into it: rows that are contiguous, through masked registers.
 #[inline(always)]

@@ -7,7 +7,7 @@ use super::plan::Product;
 use super::right::{Right, load_blocks};
 use super::{Bias, MatMut};
 use crate::Element;
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// What the chain of multiply-adds starts from.
 #[derive(Clone, Copy)]

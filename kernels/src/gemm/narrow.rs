@@ -7,7 +7,7 @@ use super::left::Left;
 use super::right::Right;
 use super::{Bias, MatMut};
 use crate::Element;
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// Pairs of rows of the tallest tile.
 const MAX_PAIRS: usize = 4;

@@ -72,16 +72,18 @@ pub(super) fn pack<T: Element, S: Simd, P: Copy + AsMut<[T]>, const NB: usize>(
         let mut l = 0;
         if k_stride == 1 {
             while l + 4 <= valid {
-                turn::<T, P, NB, 4>(data, width_stride, kc, index, l, packed);
+                turn::<T, S, P, NB, 4>(simd, data, width_stride, kc, index, l, packed);
                 l += 4;
             }
             while l + 2 <= valid {
-                turn::<T, P, NB, 2>(data, width_stride, kc, index, l, packed);
+                turn::<T, S, P, NB, 2>(simd, data, width_stride, kc, index, l, packed);
                 l += 2;
             }
         }
         for l in l..width {
             for step in 0..kc {
+                // Against gathers and scatters: 16 cycles and more for 16 elements, and some CPUs' slowest instructions.
+                simd.prefetch(data);
                 let x =
                     data.get((step * k_stride).wrapping_add(l.wrapping_mul(width_stride))).copied().filter(
                         #[inline(always)]
@@ -122,11 +124,14 @@ fn pad<T: Element, P: Copy + AsMut<[T]>, const NB: usize>(zero: P, mut line: &[T
 
 /// Steps of k that are turned at a time.
 const TURN: usize = 4;
+/// As many turns further on what is written is asked for.
+const AHEAD: usize = 4;
 
 /// Packs `G` lines from `l` on that run along k: `TURN x G` elements go through registers, which turn them faster than
 /// memory does.
 #[inline(always)]
-fn turn<T: Element, P: AsMut<[T]>, const NB: usize, const G: usize>(
+fn turn<T: Element, S: Simd, P: AsMut<[T]>, const NB: usize, const G: usize>(
+    simd: S,
     data: &[T],
     width_stride: usize,
     kc: usize,
@@ -149,11 +154,17 @@ fn turn<T: Element, P: AsMut<[T]>, const NB: usize, const G: usize>(
                 }
             }
         }
+        // What is written next. A loop that asks for memory is also none that the compiler makes gathers and scatters of.
+        if let Some(ahead) = packed.get(index / NB * kc + (first + AHEAD) * TURN..) {
+            simd.prefetch(ahead);
+        }
         for (step, turned) in turned.iter().enumerate() {
             put(sliver(packed, kc, first * TURN + step, index), l, turned);
         }
     }
     for step in kc / TURN * TURN..kc {
+        // Against scatters alone, as below.
+        simd.prefetch(data);
         let mut turned = [T::default(); G];
         for (to, (_, rest)) in turned.iter_mut().zip(&lines) {
             *to = rest.get(step % TURN).copied().unwrap_or_default();

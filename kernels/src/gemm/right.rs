@@ -3,7 +3,7 @@
 use core::hint::cold_path;
 
 use crate::Element;
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// `NB` blocks of columns of B, read row by row. Lanes past B's last column hold anything: what comes of them is dropped.
 pub(super) trait Right<T: Element, const NB: usize> {

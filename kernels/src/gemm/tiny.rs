@@ -11,7 +11,7 @@ use super::kernel::{Tile, multiply_add};
 use super::plan::Product;
 use super::right::row_of_blocks;
 use crate::Element;
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// Steps of k that are few enough.
 pub(super) const MOST_STEPS: usize = 32;

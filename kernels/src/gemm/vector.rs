@@ -8,7 +8,7 @@ use super::left::Left;
 use super::plan::Product;
 use super::right::Strided;
 use crate::Element;
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// With more rows than this, the tiles of several rows pay.
 pub(super) const MAX_ROWS: usize = 3;

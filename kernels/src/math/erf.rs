@@ -13,7 +13,7 @@ const FAR: f32 = 0.92;
 pub(crate) fn erf<L: Single>(simd: L::Simd, x: L) -> L {
     let c = |c| L::splat(simd, c);
     let sign = c(-0.0);
-    let t = x.or_bits(sign).xor_bits(sign);
+    let t = x.magnitude(simd);
     let p = polynomial(
         simd,
         t * t,

@@ -67,7 +67,7 @@ pub(crate) fn gelu<L: Single>(simd: L::Simd, x: L) -> L {
     let c = |c| L::splat(simd, c);
     let sign = c(-0.0);
     // From 14.4 on the tail is 0.
-    let t = c(14.4).min(x.or_bits(sign).xor_bits(sign));
+    let t = c(14.4).min(x.magnitude(simd));
     let square = t * t;
     // t R(t) = (t / 2 + t^2 P(t)) / Q(t) in [0, 14.4], to 0.2 ULP. All terms are positive: their sums lose nothing.
     let p = polynomial(simd, t, [0.433_905_1, 0.179_817_6, 0.039_433_733, 0.003_924_712]);

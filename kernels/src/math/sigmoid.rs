@@ -6,10 +6,10 @@ use crate::simd::Single;
 /// `1 / (1 + e^-x)`
 #[inline(always)]
 pub(crate) fn sigmoid<L: Single>(simd: L::Simd, x: L) -> L {
-    let (zero, one, sign) = (L::splat(simd, 0.0), L::splat(simd, 1.0), L::splat(simd, -0.0));
+    let (one, sign) = (L::splat(simd, 1.0), L::splat(simd, -0.0));
     // e^-|x| never overflows, and e / (1 + e) keeps its digits where the result is small.
     let e = exp_negative(simd, x.or_bits(sign));
-    let numerator = L::select(x.lt(zero), e, one);
+    let numerator = L::select_negative(x, e, one);
     let inverse = one / (one + e);
     let y = numerator * inverse;
     // What is left of the division by the exact 1 + e: numerator - y is exact.
@@ -79,7 +79,7 @@ pub(crate) fn gelu_tanh_derivative<L: Single>(simd: L::Simd, x: L) -> L {
 #[inline(always)]
 fn times_sigmoid<L: Single>(simd: L::Simd, x: L, v: L, low: Option<L>) -> L {
     let c = |c| L::splat(simd, c);
-    let (zero, one, sign) = (c(0.0), c(1.0), c(-0.0));
+    let (one, sign) = (c(1.0), c(-0.0));
     // e^-110 times 110 is below half the smallest subnormal.
     let magnitude = c(-110.0).max(v.or_bits(sign));
     // The low part with the sign that |v| turns it to.
@@ -88,8 +88,7 @@ fn times_sigmoid<L: Single>(simd: L::Simd, x: L, v: L, low: Option<L>) -> L {
     let (u, scale) = exp_parts(simd, magnitude, turned);
     let scaled = u.mul_add(scale, scale);
     let sum = scaled.mul_add(c(DOWN), one);
-    let negative = x.lt(zero);
-    let (numerator, down) = (L::select(negative, scaled, one), L::select(negative, c(DOWN), one));
+    let (numerator, down) = (L::select_negative(x, scaled, one), L::select_negative(x, c(DOWN), one));
     numerator / sum * c(-110.0).max(x) * down
 }
 

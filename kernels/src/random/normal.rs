@@ -6,7 +6,7 @@ use rand_core::Rng;
 
 use super::unit_f64;
 use crate::Level;
-use crate::simd::{Lanes, Simd, dispatch};
+use crate::simd::{Arithmetic, Lanes, Simd, dispatch};
 
 /// Normal values of one type.
 #[allow(unreachable_pub, reason = "sealed: it stands in the bounds of a public trait")]

@@ -3,7 +3,7 @@
 //! A tail is one register with the missing lanes masked, in the arithmetic of the body, so that an element's
 //! bits do not depend on where it stands.
 
-use super::{Lanes, Simd};
+use super::{Arithmetic, Lanes, Simd};
 use crate::Element;
 
 /// `y[..] = f(x[..], y[..])`, element by element, over `IN` inputs and `OUT` outputs of one length, which the
@@ -33,47 +33,6 @@ pub(crate) fn map<T: Element, S: Simd, const IN: usize, const OUT: usize>(
         &mut y,
         #[inline(always)]
         |xs, ys, _| f(xs, ys),
-    );
-}
-
-/// `y[..] = f(x[..])`, or of `y` where there is no `x`, for an `f` of few instructions that wait for each other: where a block is one register,
-/// four blocks side by side keep the arithmetic units busy.
-#[inline(always)]
-pub(crate) fn map_chains<T: Element, S: Simd, const IN: usize>(
-    simd: S,
-    x: [&[T]; IN],
-    y: &mut [T],
-    f: impl Fn(T::Lanes<S>) -> T::Lanes<S>,
-) {
-    let fours = if S::BLOCK_IS_REGISTER { T::blocks(y).0.len() / 4 } else { 0 };
-    let (mut first, mut rest): ([&[T]; IN], [&[T]; IN]) = ([&[]; IN], [&[]; IN]);
-    for ((first, rest), x) in first.iter_mut().zip(&mut rest).zip(x) {
-        (*first, *rest) = x.split_at_checked(fours * 4 * T::LANES).unwrap_or_default();
-    }
-    let (y, y_rest) = y.split_at_mut_checked(fours * 4 * T::LANES).unwrap_or_default();
-    let y = T::blocks_mut(y).0.as_chunks_mut::<4>().0;
-    let x = first.first().map(|x| T::blocks(x).0.as_chunks::<4>().0);
-    for (i, y) in y.iter_mut().enumerate() {
-        let mut lanes = [T::Lanes::<S>::splat(simd, T::default()); 4];
-        let blocks: &[T::Block; 4] = if let Some(x) = x {
-            let Some(blocks) = x.get(i) else { return };
-            blocks
-        } else {
-            y
-        };
-        for (lanes, block) in lanes.iter_mut().zip(blocks) {
-            *lanes = f(T::Lanes::<S>::load(simd, block));
-        }
-        for (lanes, block) in lanes.iter().zip(y) {
-            lanes.store(block);
-        }
-    }
-    map(
-        simd,
-        rest,
-        [y_rest],
-        #[inline(always)]
-        |x, [y]| [f(x.first().copied().unwrap_or(y))],
     );
 }
 

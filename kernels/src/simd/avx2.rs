@@ -4,7 +4,9 @@
 use core::arch::x86_64::*;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
-use super::{Lanes, Simd, Single};
+use super::pair::Pair;
+use super::{Arithmetic, Lanes, Simd, Single};
+use crate::math::Smooth;
 
 cpufeatures::new!(has_avx2, "avx2", "fma");
 
@@ -30,6 +32,7 @@ macro_rules! each {
 impl Simd for Avx2 {
     type F32 = F32;
     type F64 = F64;
+    type Wide = Pair<F32>;
     const BLOCK_IS_REGISTER: bool = false;
 
     #[inline(always)]
@@ -144,7 +147,7 @@ fn store_part_f64(x: __m256d, y: &mut [f64]) {
 /// The two widths differ in their intrinsics' names alone.
 macro_rules! lanes {
     (
-        $lanes:ident, $mask:ident, $scalar:ty, $n:literal, half $half:literal,
+        $lanes:ident, $mask:ident, $scalar:ty, $n:literal, half $half:literal, $smooth:ident,
         iota $iota:expr, count $count:ty,
         $splat:ident $load:ident $store:ident $maskload:ident $store_part:ident
         $set1:ident $cmpgt:ident
@@ -171,11 +174,20 @@ macro_rules! lanes {
             }
         }
 
-        impl Lanes for $lanes {
+        impl Arithmetic for $lanes {
             type Scalar = $scalar;
             type Block = [$scalar; $n];
             type Simd = Avx2;
             type Mask = $mask;
+
+            #[inline(always)]
+            fn blocks(x: &[$scalar]) -> &[[$scalar; $n]] {
+                x.as_chunks().0
+            }
+            #[inline(always)]
+            fn blocks_mut(x: &mut [$scalar]) -> &mut [[$scalar; $n]] {
+                x.as_chunks_mut().0
+            }
 
             #[inline(always)]
             fn splat(_: Avx2, x: $scalar) -> Self {
@@ -193,34 +205,6 @@ macro_rules! lanes {
                 // SAFETY: inside the block.
                 let half = unsafe { y.add($half) };
                 each!($store; [y, half], self.0);
-            }
-            #[inline(always)]
-            fn load_partial(simd: Avx2, x: &[$scalar]) -> Self {
-                let mask = Self::first_bits(simd, x.len());
-                // Masked lanes are not read, so the second pointer may lie past the end.
-                let x = [x.as_ptr(), x.as_ptr().wrapping_add($half)];
-                Self(each!($maskload; x, mask))
-            }
-            #[inline(always)]
-            fn store_partial(self, y: &mut [$scalar]) {
-                // Halves of halves: a masked store takes 20 cycles and more on AMD's cores.
-                if let Some((block, _)) = y.split_first_chunk_mut::<$half>() {
-                    // SAFETY: the lanes prove AVX; inside the half.
-                    unsafe { $store(block.as_mut_ptr(), self.0[0]) };
-                }
-                match y.get_mut($half..) {
-                    Some([]) => {}
-                    Some(rest) if rest.len() >= $half => {
-                        // SAFETY: the lanes prove AVX; `rest` holds a whole half.
-                        unsafe { $store(rest.as_mut_ptr(), self.0[1]) };
-                    }
-                    Some(rest) => $store_part(self.0[1], rest),
-                    None => $store_part(self.0[0], y),
-                }
-            }
-            #[inline(always)]
-            fn first(simd: Avx2, n: usize) -> $mask {
-                $mask(Self::from_bits(Self::first_bits(simd, n)).0)
             }
 
             #[inline(always)]
@@ -260,6 +244,11 @@ macro_rules! lanes {
             fn select(mask: $mask, yes: Self, no: Self) -> Self {
                 Self(each!($blendv; no.0, yes.0, mask.0))
             }
+            #[inline(always)]
+            fn select_negative(x: Self, yes: Self, no: Self) -> Self {
+                // By the signs alone.
+                Self(each!($blendv; no.0, yes.0, x.0))
+            }
 
             #[inline(always)]
             fn and_bits(self, other: Self) -> Self {
@@ -297,6 +286,43 @@ macro_rules! lanes {
                 let bits = each!($to_int; self.0);
                 Self::from_bits(each!($shr; bits, [count, count]))
             }
+
+            #[inline(always)]
+            fn smooth<F: Smooth>(self, simd: Avx2) -> Self {
+                F::$smooth(simd, self)
+            }
+        }
+
+        impl Lanes for $lanes {
+            #[inline(always)]
+            fn load_partial(simd: Avx2, x: &[$scalar]) -> Self {
+                let mask = Self::first_bits(simd, x.len());
+                // Masked lanes are not read, so the second pointer may lie past the end.
+                let x = [x.as_ptr(), x.as_ptr().wrapping_add($half)];
+                Self(each!($maskload; x, mask))
+            }
+            #[inline(always)]
+            fn store_partial(self, y: &mut [$scalar]) {
+                // Halves of halves: a masked store takes 20 cycles and more on AMD's cores.
+                if let Some((block, _)) = y.split_first_chunk_mut::<$half>() {
+                    // SAFETY: the lanes prove AVX; inside the half.
+                    unsafe { $store(block.as_mut_ptr(), self.0[0]) };
+                }
+                match y.get_mut($half..) {
+                    Some([]) => {}
+                    Some(rest) if rest.len() >= $half => {
+                        // SAFETY: the lanes prove AVX; `rest` holds a whole half.
+                        unsafe { $store(rest.as_mut_ptr(), self.0[1]) };
+                    }
+                    Some(rest) => $store_part(self.0[1], rest),
+                    None => $store_part(self.0[0], y),
+                }
+            }
+            #[inline(always)]
+            fn first(simd: Avx2, n: usize) -> $mask {
+                $mask(Self::from_bits(Self::first_bits(simd, n)).0)
+            }
+
             #[inline(always)]
             fn halves<const WIDTH: usize>(self, other: Self) -> (Self, Self) {
                 let (first, second) = $halves::<WIDTH>(self.0, other.0);
@@ -340,7 +366,7 @@ macro_rules! lanes {
 }
 
 lanes!(
-    F32, Mask32, f32, 16, half 8,
+    F32, Mask32, f32, 16, half 8, single,
     // SAFETY: the token proves AVX.
     iota unsafe { _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7) }, count i32,
     _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_maskload_ps store_part_f32
@@ -351,7 +377,7 @@ lanes!(
     operators _mm256_add_ps _mm256_sub_ps _mm256_mul_ps _mm256_div_ps
 );
 lanes!(
-    F64, Mask64, f64, 8, half 4,
+    F64, Mask64, f64, 8, half 4, double,
     // SAFETY: the token proves AVX.
     iota unsafe { _mm256_setr_epi64x(0, 1, 2, 3) }, count i64,
     _mm256_set1_pd _mm256_loadu_pd _mm256_storeu_pd _mm256_maskload_pd store_part_f64

@@ -4,7 +4,9 @@
 use core::arch::x86_64::*;
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
-use super::{Lanes, Simd, Single};
+use super::pair::Pair;
+use super::{Arithmetic, Lanes, Simd, Single};
+use crate::math::Smooth;
 
 cpufeatures::new!(has_avx512, "avx512f", "avx512vl", "avx512bw", "avx512dq", "avx2", "fma");
 
@@ -30,6 +32,7 @@ macro_rules! op {
 impl Simd for Avx512 {
     type F32 = F32;
     type F64 = F64;
+    type Wide = Pair<Pair<F32>>;
     const BLOCK_IS_REGISTER: bool = true;
 
     #[inline(always)]
@@ -91,7 +94,7 @@ fn halves_f64<const WIDTH: usize>(a: __m512d, b: __m512d) -> (__m512d, __m512d) 
 /// The two widths differ in their intrinsics' names alone.
 macro_rules! lanes {
     (
-        $lanes:ident, $mask:ident, $scalar:ty, $n:literal, $bits:ty,
+        $lanes:ident, $mask:ident, $scalar:ty, $n:literal, $smooth:ident, $bits:ty,
         $splat:ident $load:ident $store:ident $maskload:ident $maskstore:ident
         $maskstore_half:ident $low_half:ident $maskstore_quarter:ident $low_quarter:ident
         $fma:ident $fnma:ident $sqrt:ident $max:ident $min:ident $cmp:ident $blend:ident
@@ -106,11 +109,20 @@ macro_rules! lanes {
             }
         }
 
-        impl Lanes for $lanes {
+        impl Arithmetic for $lanes {
             type Scalar = $scalar;
             type Block = [$scalar; $n];
             type Simd = Avx512;
             type Mask = $mask;
+
+            #[inline(always)]
+            fn blocks(x: &[$scalar]) -> &[[$scalar; $n]] {
+                x.as_chunks().0
+            }
+            #[inline(always)]
+            fn blocks_mut(x: &mut [$scalar]) -> &mut [[$scalar; $n]] {
+                x.as_chunks_mut().0
+            }
 
             #[inline(always)]
             fn splat(_: Avx512, x: $scalar) -> Self {
@@ -123,37 +135,6 @@ macro_rules! lanes {
             #[inline(always)]
             fn store(self, y: &mut [$scalar; $n]) {
                 op!($store; y.as_mut_ptr(), self.0);
-            }
-            #[inline(always)]
-            fn load_partial(simd: Avx512, x: &[$scalar]) -> Self {
-                // Masked lanes are not read.
-                Self(op!($maskload; Self::first(simd, x.len()).0, x.as_ptr()))
-            }
-            #[inline(always)]
-            fn store_partial(self, y: &mut [$scalar]) {
-                // Masked lanes are not written.
-                op!($maskstore; y.as_mut_ptr(), Self::first(Avx512(()), y.len()).0, self.0);
-            }
-            #[inline(always)]
-            fn store_few<const PARTS: usize>(self, y: &mut [$scalar]) {
-                // A masked store waits for one before it whose whole register overlaps its own.
-                let (to, mask) = (y.as_mut_ptr(), Self::first(Avx512(()), y.len()).0);
-                match PARTS {
-                    1 => op!($maskstore; to, mask, self.0),
-                    2 => {
-                        let low = op!($low_half; self.0);
-                        op!($maskstore_half; to, mask as __mmask8, low);
-                    }
-                    _ => {
-                        let low = op!($low_quarter; self.0);
-                        op!($maskstore_quarter; to, mask as __mmask8, low);
-                    }
-                }
-            }
-            #[inline(always)]
-            fn first(_: Avx512, n: usize) -> $mask {
-                // A shift by the whole width would wrap round to none.
-                $mask(if n < $n { !(<$bits>::MAX << n) } else { <$bits>::MAX })
             }
 
             #[inline(always)]
@@ -193,6 +174,10 @@ macro_rules! lanes {
             fn select(mask: $mask, yes: Self, no: Self) -> Self {
                 Self(op!($blend; mask.0, no.0, yes.0))
             }
+            #[inline(always)]
+            fn select_negative(x: Self, yes: Self, no: Self) -> Self {
+                Self::select(x.lt(Self::splat(Avx512(()), 0.0)), yes, no)
+            }
 
             #[inline(always)]
             fn and_bits(self, other: Self) -> Self {
@@ -226,6 +211,46 @@ macro_rules! lanes {
                 let bits = op!($to_int; self.0);
                 Self::from_bits(op!($shr::<N>; bits))
             }
+
+            #[inline(always)]
+            fn smooth<F: Smooth>(self, simd: Avx512) -> Self {
+                F::$smooth(simd, self)
+            }
+        }
+
+        impl Lanes for $lanes {
+            #[inline(always)]
+            fn load_partial(simd: Avx512, x: &[$scalar]) -> Self {
+                // Masked lanes are not read.
+                Self(op!($maskload; Self::first(simd, x.len()).0, x.as_ptr()))
+            }
+            #[inline(always)]
+            fn store_partial(self, y: &mut [$scalar]) {
+                // Masked lanes are not written.
+                op!($maskstore; y.as_mut_ptr(), Self::first(Avx512(()), y.len()).0, self.0);
+            }
+            #[inline(always)]
+            fn store_few<const PARTS: usize>(self, y: &mut [$scalar]) {
+                // A masked store waits for one before it whose whole register overlaps its own.
+                let (to, mask) = (y.as_mut_ptr(), Self::first(Avx512(()), y.len()).0);
+                match PARTS {
+                    1 => op!($maskstore; to, mask, self.0),
+                    2 => {
+                        let low = op!($low_half; self.0);
+                        op!($maskstore_half; to, mask as __mmask8, low);
+                    }
+                    _ => {
+                        let low = op!($low_quarter; self.0);
+                        op!($maskstore_quarter; to, mask as __mmask8, low);
+                    }
+                }
+            }
+            #[inline(always)]
+            fn first(_: Avx512, n: usize) -> $mask {
+                // A shift by the whole width would wrap round to none.
+                $mask(if n < $n { !(<$bits>::MAX << n) } else { <$bits>::MAX })
+            }
+
             #[inline(always)]
             fn halves<const WIDTH: usize>(self, other: Self) -> (Self, Self) {
                 let (first, second) = $halves::<WIDTH>(self.0, other.0);
@@ -279,7 +304,7 @@ macro_rules! lanes {
 }
 
 lanes!(
-    F32, Mask32, f32, 16, __mmask16,
+    F32, Mask32, f32, 16, single, __mmask16,
     _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_maskz_loadu_ps _mm512_mask_storeu_ps
     _mm256_mask_storeu_ps _mm512_castps512_ps256 _mm_mask_storeu_ps _mm512_castps512_ps128
     _mm512_fmadd_ps _mm512_fnmadd_ps _mm512_sqrt_ps _mm512_max_ps _mm512_min_ps _mm512_cmp_ps_mask _mm512_mask_blend_ps
@@ -288,7 +313,7 @@ lanes!(
     operators _mm512_add_ps _mm512_sub_ps _mm512_mul_ps _mm512_div_ps
 );
 lanes!(
-    F64, Mask64, f64, 8, __mmask8,
+    F64, Mask64, f64, 8, double, __mmask8,
     _mm512_set1_pd _mm512_loadu_pd _mm512_storeu_pd _mm512_maskz_loadu_pd _mm512_mask_storeu_pd
     _mm256_mask_storeu_pd _mm512_castpd512_pd256 _mm_mask_storeu_pd _mm512_castpd512_pd128
     _mm512_fmadd_pd _mm512_fnmadd_pd _mm512_sqrt_pd _mm512_max_pd _mm512_min_pd _mm512_cmp_pd_mask _mm512_mask_blend_pd

@@ -4,7 +4,7 @@
 //! time: parameters and sums are loaded once for all of them.
 
 use super::apply::{cut, load_blocks, load_tails, map, split};
-use super::{Lanes, Simd};
+use super::{Arithmetic, Lanes, Simd};
 use crate::Element;
 
 /// Columns `first .. first + width` of rows that are `pitch` apart.

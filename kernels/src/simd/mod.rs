@@ -13,16 +13,20 @@
 
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
+use crate::math::Smooth;
+
 pub(crate) mod apply;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 pub(crate) mod columns;
+mod pair;
 pub(crate) mod planes;
 mod portable;
 pub(crate) mod rows;
 pub(crate) mod short_rows;
+pub(crate) mod wide;
 
 #[cfg(target_arch = "x86_64")]
 pub use {avx2::Avx2, avx512::Avx512};
@@ -35,9 +39,11 @@ pub use portable::Portable;
 /// [`vectorize`](Simd::vectorize) frame they end up in, and must be called inside one to be fast.
 pub trait Simd: Copy {
     /// A block of 16 `f32` in registers.
-    type F32: Single<Block = [f32; 16], Simd = Self>;
+    type F32: Lanes<Block = [f32; 16], Simd = Self> + Single;
     /// A block of 8 `f64` in registers.
     type F64: Lanes<Scalar = f64, Block = [f64; 8], Simd = Self>;
+    /// As many blocks of `f32` as are four registers: computed side by side, none waits for its own last operation.
+    type Wide: Single<Simd = Self>;
     /// Whether a block is one register. Where it is more, its parts are chains of instructions side by side.
     const BLOCK_IS_REGISTER: bool;
 
@@ -54,41 +60,35 @@ pub trait Simd: Copy {
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R;
 }
 
-/// A block in registers. A value exists only where its token does, so operations on it need no token.
-pub trait Lanes:
+/// Values side by side in registers, one a lane. They exist only where their token does, so operations on them need no token.
+pub trait Arithmetic:
     Copy + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self> + Neg<Output = Self>
 {
     /// `f32` or `f64`.
     type Scalar: Copy + PartialOrd + Add<Output = Self::Scalar>;
-    /// A block in memory.
-    type Block: Copy + AsRef<[Self::Scalar]> + AsMut<[Self::Scalar]>;
+    /// The lanes in memory, an array.
+    type Block: Copy;
     /// The token.
     type Simd: Simd;
     /// One truth value a lane.
     type Mask: Copy + BitAnd<Output = Self::Mask> + BitOr<Output = Self::Mask> + Not<Output = Self::Mask>;
 
+    /// The blocks of `x`, without what is left over.
+    fn blocks(x: &[Self::Scalar]) -> &[Self::Block];
+    /// The blocks of `x`, without what is left over.
+    fn blocks_mut(x: &mut [Self::Scalar]) -> &mut [Self::Block];
     /// `x` in every lane.
     fn splat(simd: Self::Simd, x: Self::Scalar) -> Self;
     /// Reads a block.
     fn load(simd: Self::Simd, x: &Self::Block) -> Self;
     /// Writes a block.
     fn store(self, y: &mut Self::Block);
-    /// Reads the first lanes; lanes past the end of `x` are 0, elements past the last lane are left alone.
-    fn load_partial(simd: Self::Simd, x: &[Self::Scalar]) -> Self;
-    /// Writes the first lanes, as many as `y` has elements.
-    fn store_partial(self, y: &mut [Self::Scalar]);
-    /// As [`store_partial`](Self::store_partial), of lanes of the first of `PARTS` (1, 2 or 4) equal parts: rows so short, next to
-    /// each other, are written in less time.
-    #[inline(always)]
-    fn store_few<const PARTS: usize>(self, y: &mut [Self::Scalar]) {
-        self.store_partial(y);
-    }
-    /// True in the first `n` lanes.
-    fn first(simd: Self::Simd, n: usize) -> Self::Mask;
+    /// `f(self)`
+    fn smooth<F: Smooth>(self, simd: Self::Simd) -> Self;
 
     /// `self * factor + addend`, rounded once on the FMA levels and twice on the portable one.
     fn mul_add(self, factor: Self, addend: Self) -> Self;
-    /// `addend - self * factor`, rounded as [`mul_add`](Lanes::mul_add).
+    /// `addend - self * factor`, rounded as [`mul_add`](Self::mul_add).
     fn neg_mul_add(self, factor: Self, addend: Self) -> Self;
     /// The square root, correctly rounded.
     fn sqrt(self) -> Self;
@@ -106,6 +106,9 @@ pub trait Lanes:
     /// `if mask { yes } else { no }`, lane by lane.
     fn select(mask: Self::Mask, yes: Self, no: Self) -> Self;
 
+    /// `if x < 0 { yes } else { no }`; either where `x` is NaN or -0.
+    fn select_negative(x: Self, yes: Self, no: Self) -> Self;
+
     /// The bits of both, combined by AND.
     fn and_bits(self, other: Self) -> Self;
     /// The bits of both, combined by OR.
@@ -120,6 +123,24 @@ pub trait Lanes:
     fn shl_bits<const N: u32>(self) -> Self;
     /// The bits shifted right by `N`, zeros coming in.
     fn shr_bits<const N: u32>(self) -> Self;
+}
+
+/// A block in registers.
+pub trait Lanes:
+    Arithmetic<Block: AsRef<[<Self as Arithmetic>::Scalar]> + AsMut<[<Self as Arithmetic>::Scalar]>>
+{
+    /// Reads the first lanes; lanes past the end of `x` are 0, elements past the last lane are left alone.
+    fn load_partial(simd: Self::Simd, x: &[Self::Scalar]) -> Self;
+    /// Writes the first lanes, as many as `y` has elements.
+    fn store_partial(self, y: &mut [Self::Scalar]);
+    /// As [`store_partial`](Self::store_partial), of lanes of the first of `PARTS` (1, 2 or 4) equal parts: rows so short, next to
+    /// each other, are written in less time.
+    #[inline(always)]
+    fn store_few<const PARTS: usize>(self, y: &mut [Self::Scalar]) {
+        self.store_partial(y);
+    }
+    /// True in the first `n` lanes.
+    fn first(simd: Self::Simd, n: usize) -> Self::Mask;
 
     /// One half of each operand's groups of `2 * WIDTH` lanes beside the other's, the first halves and the second: for
     /// `short_rows.rs`, which knows the order. Halves and quarters of a block stand as `a a b b`; so do pairs and lanes,
@@ -178,9 +199,15 @@ pub trait Lanes:
 }
 
 /// Exponents of `f32` lanes apart from the rest: two instructions on AVX-512, some work with the bits elsewhere.
-pub trait Single: Lanes<Scalar = f32> {
+pub trait Single: Arithmetic<Scalar = f32> {
     /// Added to a whole number, what [`scale_by_power`](Self::scale_by_power) takes: the low bits of the sum are that number plus 254.
     const POWER: f32 = 12_582_912.0 + 254.0;
+
+    /// `|self|`
+    #[inline(always)]
+    fn magnitude(self, simd: Self::Simd) -> Self {
+        self.and_bits(Self::splat(simd, f32::from_bits(0x7fff_ffff)))
+    }
 
     /// `self * 2^n`, rounded once, for `z = n + POWER`, `n` from -253 to 254, where `self * 2^(n / 2)` is no subnormal and does not overflow.
     #[inline(always)]
@@ -192,23 +219,30 @@ pub trait Single: Lanes<Scalar = f32> {
     }
 
     /// `m` in [0.70710677, 1.4142135) and a whole `e` with `self = m 2^e`. Of 0 `e` is minus infinity, of infinity it is infinity; below 0
-    /// `m` is NaN.
+    /// one of them is NaN.
     #[inline(always)]
     fn split_power(self, simd: Self::Simd) -> (Self, Self) {
-        // Subtracted from the bits of a number as integers, they leave `k << 23` and the bits of a number in [1 / sqrt 2, sqrt 2).
-        const LEAST: u32 = 0x3f35_04f3;
-        let c = |c| Self::splat(simd, c);
-        let subnormal = self.lt(c(f32::MIN_POSITIVE));
-        let scaled = Self::select(subnormal, self * c(33_554_432.0), self);
-        let exponent = scaled.sub_bits(c(f32::from_bits(LEAST.wrapping_sub(128 << 23)))).shr_bits::<23>();
-        // 2^23 + k, its last bits k, is a `f32`; 25 are the scaling.
-        let bias = Self::select(subnormal, c(8_388_608.0 + 128.0 + 25.0), c(8_388_608.0 + 128.0));
-        let e = exponent.or_bits(c(8_388_608.0)) - bias;
-        let m = scaled.sub_bits(exponent.shl_bits::<23>()).add_bits(c(f32::from_bits(128 << 23)));
-        let e = Self::select(self.lt(c(f32::INFINITY)), e, self);
-        let e = Self::select(self.eq(c(0.0)), c(f32::NEG_INFINITY), e);
-        (Self::select(c(0.0).le(self), m, c(f32::NAN)), e)
+        split_bits(self, simd)
     }
+}
+
+/// [`Single::split_power`] by bits.
+#[inline(always)]
+fn split_bits<A: Single>(x: A, simd: A::Simd) -> (A, A) {
+    // Subtracted from the bits of a number as integers, they leave `k << 23` and the bits of a number in [1 / sqrt 2, sqrt 2).
+    const LEAST: u32 = 0x3f35_04f3;
+    let c = |c| A::splat(simd, c);
+    let subnormal = x.lt(c(f32::MIN_POSITIVE));
+    let scaled = A::select(subnormal, x * c(33_554_432.0), x);
+    let above = scaled.sub_bits(c(f32::from_bits(LEAST.wrapping_sub(128 << 23))));
+    // 2^23 + k, its last bits k, is a `f32`; 25 are the scaling.
+    let bias = A::select(subnormal, c(8_388_608.0 + 128.0 + 25.0), c(8_388_608.0 + 128.0));
+    let e = above.shr_bits::<23>().or_bits(c(8_388_608.0)) - bias;
+    let m = above.and_bits(c(f32::from_bits(0x007f_ffff))).add_bits(c(f32::from_bits(LEAST)));
+    let e = A::select_negative(x, c(f32::NAN), e);
+    let e = A::select(x.lt(c(f32::INFINITY)), e, x);
+    let e = A::select(x.eq(c(0.0)), c(f32::NEG_INFINITY), e);
+    (m, e)
 }
 
 /// The instruction set that kernels run on: an explicit value, the first argument of every kernel.

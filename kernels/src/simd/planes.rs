@@ -4,7 +4,7 @@
 
 use super::apply::{cut, load_blocks, load_tails, split};
 use super::columns::{CHAIN, add_exactly, load_last, store_last, sum_block};
-use super::{Lanes, Simd};
+use super::{Arithmetic, Lanes, Simd};
 use crate::{Channels, Element};
 
 /// The plane of `channel` in `image`; empty past the end.

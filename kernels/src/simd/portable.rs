@@ -5,7 +5,8 @@
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 use wide::{f32x16, f64x8, u32x16, u64x8};
 
-use super::{Lanes, Simd, Single};
+use super::{Arithmetic, Lanes, Simd, Single};
+use crate::math::Smooth;
 
 /// No proof needed: every CPU of the target runs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,7 @@ pub struct Portable;
 impl Simd for Portable {
     type F32 = F32;
     type F64 = F64;
+    type Wide = F32;
     const BLOCK_IS_REGISTER: bool = false;
 
     #[inline(always)]
@@ -63,12 +65,21 @@ fn halves<T: Copy + Default, const N: usize, const WIDTH: usize>(a: [T; N], b: [
 
 /// The two widths differ in their types' names alone.
 macro_rules! lanes {
-    ($lanes:ident, $mask:ident, $scalar:ty, $bits:ty, $n:literal, $wide:ident, $wide_bits:ident) => {
-        impl Lanes for $lanes {
+    ($lanes:ident, $mask:ident, $scalar:ty, $bits:ty, $n:literal, $smooth:ident, $wide:ident, $wide_bits:ident) => {
+        impl Arithmetic for $lanes {
             type Scalar = $scalar;
             type Block = [$scalar; $n];
             type Simd = Portable;
             type Mask = $mask;
+
+            #[inline(always)]
+            fn blocks(x: &[$scalar]) -> &[[$scalar; $n]] {
+                x.as_chunks().0
+            }
+            #[inline(always)]
+            fn blocks_mut(x: &mut [$scalar]) -> &mut [[$scalar; $n]] {
+                x.as_chunks_mut().0
+            }
 
             #[inline(always)]
             fn splat(_: Portable, x: $scalar) -> Self {
@@ -81,28 +92,6 @@ macro_rules! lanes {
             #[inline(always)]
             fn store(self, y: &mut [$scalar; $n]) {
                 *y = self.0.to_array();
-            }
-            #[inline(always)]
-            fn load_partial(_: Portable, x: &[$scalar]) -> Self {
-                let mut block = [0.0; $n];
-                for (to, from) in block.iter_mut().zip(x) {
-                    *to = *from;
-                }
-                Self($wide::new(block))
-            }
-            #[inline(always)]
-            fn store_partial(self, y: &mut [$scalar]) {
-                for (to, from) in y.iter_mut().zip(self.0.to_array()) {
-                    *to = from;
-                }
-            }
-            #[inline(always)]
-            fn first(_: Portable, n: usize) -> $mask {
-                let mut block = [0.0; $n];
-                for lane in block.iter_mut().take(n) {
-                    *lane = <$scalar>::from_bits(<$bits>::MAX);
-                }
-                $mask($wide::new(block))
             }
 
             #[inline(always)]
@@ -142,6 +131,10 @@ macro_rules! lanes {
             fn select(mask: $mask, yes: Self, no: Self) -> Self {
                 Self(mask.0.bitselect(yes.0, no.0))
             }
+            #[inline(always)]
+            fn select_negative(x: Self, yes: Self, no: Self) -> Self {
+                Self::select(x.lt(Self::splat(Portable, 0.0)), yes, no)
+            }
 
             #[inline(always)]
             fn and_bits(self, other: Self) -> Self {
@@ -173,6 +166,37 @@ macro_rules! lanes {
                 let bits: $wide_bits = self.0.to_bits();
                 Self($wide::from_bits(bits >> N))
             }
+
+            #[inline(always)]
+            fn smooth<F: Smooth>(self, simd: Portable) -> Self {
+                F::$smooth(simd, self)
+            }
+        }
+
+        impl Lanes for $lanes {
+            #[inline(always)]
+            fn load_partial(_: Portable, x: &[$scalar]) -> Self {
+                let mut block = [0.0; $n];
+                for (to, from) in block.iter_mut().zip(x) {
+                    *to = *from;
+                }
+                Self($wide::new(block))
+            }
+            #[inline(always)]
+            fn store_partial(self, y: &mut [$scalar]) {
+                for (to, from) in y.iter_mut().zip(self.0.to_array()) {
+                    *to = from;
+                }
+            }
+            #[inline(always)]
+            fn first(_: Portable, n: usize) -> $mask {
+                let mut block = [0.0; $n];
+                for lane in block.iter_mut().take(n) {
+                    *lane = <$scalar>::from_bits(<$bits>::MAX);
+                }
+                $mask($wide::new(block))
+            }
+
             #[inline(always)]
             fn halves<const WIDTH: usize>(self, other: Self) -> (Self, Self) {
                 let (first, second) = halves::<$scalar, $n, WIDTH>(self.0.to_array(), other.0.to_array());
@@ -213,7 +237,7 @@ macro_rules! lanes {
     };
 }
 
-lanes!(F32, Mask32, f32, u32, 16, f32x16, u32x16);
-lanes!(F64, Mask64, f64, u64, 8, f64x8, u64x8);
+lanes!(F32, Mask32, f32, u32, 16, single, f32x16, u32x16);
+lanes!(F64, Mask64, f64, u64, 8, double, f64x8, u64x8);
 
 impl Single for F32 {}

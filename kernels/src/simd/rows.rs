@@ -4,8 +4,7 @@
 //! row's last block is read and written whole, over the beginning of that row. Masked stores are slow; this leaves one
 //! a matrix. So rows must be written in increasing order, each of them completely.
 
-use super::Lanes;
-use super::Simd;
+use super::{Arithmetic, Lanes, Simd};
 use crate::Element;
 
 /// A row as whole blocks and a last, partial one.
@@ -13,7 +12,7 @@ pub(crate) struct Row<T: Element, S: Simd> {
     simd: S,
     blocks: usize,
     lanes: usize,
-    last: <T::Lanes<S> as Lanes>::Mask,
+    last: <T::Lanes<S> as Arithmetic>::Mask,
 }
 
 impl<T: Element, S: Simd> Row<T, S> {

@@ -4,7 +4,7 @@
 //! is done to each element goes over the rows as they lie, without gaps, and sums of all rows are taken at once, a row a lane.
 //! Each row has the bits that [`Row`](super::rows::Row) would give it.
 
-use super::{Lanes, Simd};
+use super::{Arithmetic, Lanes, Simd};
 use crate::Element;
 
 /// A group's elements, and room for reading a block at the beginning of its last row.
@@ -20,7 +20,7 @@ pub(crate) fn empty<T: Element>() -> Group<T> {
 pub(crate) struct ShortRows<T: Element, S: Simd> {
     simd: S,
     len: usize,
-    inside: <T::Lanes<S> as Lanes>::Mask,
+    inside: <T::Lanes<S> as Arithmetic>::Mask,
 }
 
 impl<T: Element, S: Simd> ShortRows<T, S> {

@@ -1,7 +1,7 @@
 //! Every lane operation, on every level, against the scalar one; maps and folds at every length.
 
 use super::apply::{CHUNK, fold, fold_sum, fold_sums, map, map_sum};
-use super::{Lanes, Level, Simd, Single};
+use super::{Arithmetic, Lanes, Level, Simd, Single};
 use crate::Element;
 use crate::reference::levels;
 use crate::reference::strategies::special_slice;
@@ -62,7 +62,7 @@ fn powers<S: Simd>(simd: S, level: Level) {
         let (m, e) = S::F32::splat(simd, x).split_power(simd);
         let (m, e) = (first(m), first(e));
         let right = if x.is_nan() || x < 0.0 {
-            m.is_nan()
+            m.is_nan() || e.is_nan()
         } else if x == 0.0 {
             e == f32::NEG_INFINITY && !m.is_nan()
         } else if x == f32::INFINITY {

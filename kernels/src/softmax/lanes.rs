@@ -5,7 +5,7 @@ use crate::math::smooth;
 use crate::scores::{add_lanes, row_max};
 use crate::simd::rows::Row;
 use crate::simd::short_rows::{Group, ShortRows, empty};
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Simd};
 
 /// `y[k] = e^(z[k] - max)`; the maximum and the sum.
 #[inline(always)]
@@ -18,7 +18,7 @@ pub(crate) fn exponentials<T: Element, S: Simd>(simd: S, row: &Row<T, S>, z: &[T
         [T::Lanes::<S>::splat(simd, T::default())],
         #[inline(always)]
         |[sum], z| {
-            let e = T::smooth::<S, smooth::ExpNegative>(simd, z - lanes);
+            let e = (z - lanes).smooth::<smooth::ExpNegative>(simd);
             ([sum + e], e)
         },
     );
@@ -34,7 +34,7 @@ pub(crate) fn sum_of_exponentials<T: Element, S: Simd>(simd: S, row: &Row<T, S>,
         z,
         T::Lanes::<S>::splat(simd, T::default()),
         #[inline(always)]
-        |sum, z| sum + T::smooth::<S, smooth::ExpNegative>(simd, z - lanes),
+        |sum, z| sum + (z - lanes).smooth::<smooth::ExpNegative>(simd),
     );
     (max, add_lanes::<T, S>(simd, sum))
 }
@@ -85,7 +85,7 @@ impl<T: Element, S: Simd> Short<T, S> {
         for (e, z) in e.iter_mut().zip(z.chunks_exact(size)).take(count) {
             for (e, z) in rows.blocks_mut(e).iter_mut().zip(rows.blocks(z)) {
                 let gap = T::Lanes::<S>::load(simd, z) - T::Lanes::<S>::load(simd, e);
-                T::smooth::<S, smooth::ExpNegative>(simd, gap).store(e);
+                gap.smooth::<smooth::ExpNegative>(simd).store(e);
             }
         }
         for (e, sum) in e.iter().zip(sums).take(count) {
@@ -129,7 +129,7 @@ impl<T: Element, S: Simd> Short<T, S> {
         let groups = z.chunks_exact(rows.elements()).zip(y.chunks_exact_mut(rows.elements()));
         for (((z, y), e), (max, sum)) in groups.zip(e).zip(max.iter().zip(sums)).take(count) {
             rows.spread(*max, e);
-            rows.spread(T::smooth::<S, smooth::Ln>(simd, *sum), factors);
+            rows.spread((*sum).smooth::<smooth::Ln>(simd), factors);
             let spread = rows.blocks(e).iter().zip(rows.blocks(factors));
             for ((y, z), (max, ln)) in rows.blocks_mut(y).iter_mut().zip(rows.blocks(z)).zip(spread) {
                 let gap = T::Lanes::<S>::load(simd, z) - T::Lanes::<S>::load(simd, max);

@@ -25,7 +25,7 @@
 use crate::Element;
 use crate::simd::apply::map;
 use crate::simd::columns::add_exactly;
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Simd};
 
 /// One value a channel of each: the mean and what its rounding lost, the spread and what its rounding lost, the sum and the sum of squares
 /// of the open block.

@@ -7,7 +7,7 @@ use super::blocks::{Moments, Progress, close_block, part, results, widen_last};
 use crate::Element;
 use crate::simd::apply::map;
 use crate::simd::columns::{Columns, add_exactly, load_last, store_last};
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Simd};
 
 /// Columns whose moments are taken at a time.
 pub(super) const PANEL: usize = 256;

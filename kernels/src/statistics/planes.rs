@@ -6,7 +6,7 @@ use super::blocks::{Progress, close_block, results, widen_last};
 use crate::moments::squares;
 use crate::simd::columns::sum_block;
 use crate::simd::planes::{TILE, plane};
-use crate::simd::{Lanes, Simd};
+use crate::simd::{Arithmetic, Lanes, Simd};
 use crate::{Channels, Element};
 
 /// Eights that are summed at a time, by a tree: a link of the chain.
