@@ -2,15 +2,15 @@
 //!
 //! `cargo bench -p slicewise-benches --bench gemm` prints, first, a table measured in turn (GFLOP/s, medians; pin it to a
 //! core with `taskset -c 1`), then criterion's own figures; `-- --table` only the table, `-- --table --markdown` the table as a
-//! record of this machine (`benches/record`), `-- --threads=2` only products on one thread beside those on so many, `-- 64x`
-//! only shapes with that in their names.
+//! record of this machine (`benches/record`), `-- --table --best` the best slices instead of medians, `-- --threads=2` only
+//! products on one thread beside those on so many, `-- 64x` only shapes with that in their names.
 #![allow(unsafe_code, reason = "the peer's interface takes pointers")]
 
 use core::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use slicewise::kernels::{MatMut, MatRef, Parallel, gemm, gemm_on, gemm_on_scratch_len, gemm_scratch_len};
 use slicewise::{Element, Level};
-use slicewise_benches::{Contestant, Form, cpu, in_turn, peak, today};
+use slicewise_benches::{Contestant, Form, Statistic, cpu, in_turn, peak, today};
 
 /// m, k, n, and which of A and B are transposed.
 type Shape = (usize, usize, usize, bool, bool);
@@ -161,21 +161,22 @@ fn name((m, k, n, a_t, b_t): Shape) -> String {
 const WIDTHS: [usize; 2] = [18, 14];
 
 /// What the tables have in common, of this machine and this day.
-fn heading(form: Form) {
+fn heading(form: Form, statistic: Statistic) {
     if form == Form::Markdown {
         println!("# gemm on {}, {}\n", cpu(), today());
         println!(
-            "slicewise {}, one core, operands warm, measured in turn: medians.\n",
-            env!("CARGO_PKG_VERSION")
+            "slicewise {}, one core, operands warm, measured in turn: {}.\n",
+            env!("CARGO_PKG_VERSION"),
+            statistic.name()
         );
     }
 }
 
-fn table<T: Peer>(form: Form, dtype: &str, wanted: &[String]) {
+fn table<T: Peer>(form: Form, statistic: Statistic, dtype: &str, wanted: &[String]) {
     let best = Level::detect();
     let what = format!("GFLOP/s (share of the peak of multiply-adds at level {})", best.name());
     match form {
-        Form::Plain => println!("{dtype}, {what}"),
+        Form::Plain => println!("{dtype}, {what}, {}", statistic.name()),
         Form::Markdown => println!(
             "## {dtype}\n\n{what}; the last column is the rate of the first level over that of the best peer.\n"
         ),
@@ -188,7 +189,7 @@ fn table<T: Peer>(form: Form, dtype: &str, wanted: &[String]) {
     }
     let (mut ratios, mut tops) = (Vec::new(), Vec::new());
     for shape in SHAPES.iter().filter(|shape| wanted.iter().all(|word| name(**shape).contains(word))) {
-        let (rates, top) = rates::<T>(best, *shape);
+        let (rates, top) = rates::<T>(best, *shape, statistic);
         let share = |rate: &f64| format!("{rate:6.1} ({:3.0}%)", 100.0 * rate / top);
         let mut cells: Vec<String> = rates.iter().map(share).collect();
         let (ours, peers) = rates.split_at(rates.len() - PEERS.len());
@@ -208,7 +209,7 @@ fn table<T: Peer>(form: Form, dtype: &str, wanted: &[String]) {
 }
 
 /// Of every level, then of every peer, on one shape, and the peak: GFLOP/s, all measured in turn.
-fn rates<T: Peer>(best: Level, shape: Shape) -> (Vec<f64>, f64) {
+fn rates<T: Peer>(best: Level, shape: Shape, statistic: Statistic) -> (Vec<f64>, f64) {
     let mut levels: Vec<_> = Level::available().map(|level| (level, Operands::<T>::new(shape))).collect();
     let mut theirs = [(); 3].map(|()| Operands::<T>::new(shape));
     let [first, second, third] = &mut theirs;
@@ -222,7 +223,7 @@ fn rates<T: Peer>(best: Level, shape: Shape) -> (Vec<f64>, f64) {
     let calls: [&mut dyn FnMut(); 3] = [&mut peers.0, &mut peers.1, &mut peers.2];
     contestants.extend(PEERS.into_iter().zip(calls));
     contestants.push(("peak", &mut limit));
-    let mut seconds = in_turn(15, Duration::from_millis(8), &mut contestants);
+    let mut seconds = in_turn(15, Duration::from_millis(8), statistic, &mut contestants);
     let top = operations as f64 / seconds.pop().expect("the peak") / 1e9;
     (seconds.into_iter().map(|seconds| flops / seconds / 1e9).collect(), top)
 }
@@ -243,7 +244,8 @@ fn threads_table<T: Element>(dtype: &str, threads: usize, wanted: &[String]) {
         several.scratch.resize(gemm_on_scratch_len(m, n, k, threads), T::default());
         let seconds = pool.install(|| {
             let mut calls = (|| one.slicewise(level), || several.slicewise_on(&pool, level));
-            in_turn(21, Duration::from_millis(8), &mut [("1", &mut calls.0), ("several", &mut calls.1)])
+            let contestants: &mut [Contestant<'_>] = &mut [("1", &mut calls.0), ("several", &mut calls.1)];
+            in_turn(21, Duration::from_millis(8), Statistic::Median, contestants)
         });
         let [one, several] = [seconds[0], seconds[1]].map(|seconds| seconds * 1e6);
         println!("{:>18}  {one:>10.2}  {several:>10.2}  {:.2}", name(*shape), one / several);
@@ -276,9 +278,10 @@ fn main() {
         return threads_table::<f64>("f64", threads, &words);
     }
     let form = if flags.iter().any(|flag| flag == "--markdown") { Form::Markdown } else { Form::Plain };
-    heading(form);
-    table::<f32>(form, "f32", &words);
-    table::<f64>(form, "f64", &words);
+    let statistic = Statistic::of_flags(&flags);
+    heading(form, statistic);
+    table::<f32>(form, statistic, "f32", &words);
+    table::<f64>(form, statistic, "f64", &words);
     if flags.iter().any(|flag| flag == "--table") {
         return;
     }

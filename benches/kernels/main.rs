@@ -3,7 +3,7 @@
 //! `cargo bench -p slicewise-benches --bench kernels` prints, first, tables measured in turn (G elements/s, medians; pin it
 //! to a core with `taskset -c 1`), then criterion's own figures; `-- --table` only the tables, `-- --table --markdown` as a record of this
 //! machine (`benches/record`), `-- gelu` only kernels with that in their names (`--exact`: of that name), `--most=N` only slices of up to
-//! N elements. "loop" is the formula as a plain loop, compiled for the same CPU under `RUSTFLAGS="-C target-cpu=native"`; "limit" moves the
+//! N elements, `--best` the best slices instead of medians. "loop" is the formula as a plain loop, compiled for the same CPU under `RUSTFLAGS="-C target-cpu=native"`; "limit" moves the
 //! bytes that the kernel has to move, each once. Last comes the error of each function, as peers compute it and as we do.
 //! Operands start at cache lines, everybody's, as a trainer's do and PyTorch's.
 
@@ -15,7 +15,7 @@ mod statistics;
 
 use criterion::Criterion;
 use slicewise_benches::lines::Lines;
-use slicewise_benches::{Comparison, cpu, today};
+use slicewise_benches::{Comparison, Statistic, cpu, today};
 
 #[global_allocator]
 static ALLOCATOR: Lines = Lines;
@@ -41,10 +41,12 @@ fn main() {
     let exact = given("--exact");
     let is_wanted = |name: &str, word: &str| if exact { name == word } else { name.contains(word) };
     let markdown = given("--markdown");
+    let statistic = Statistic::of_flags(&arguments);
     if markdown {
         println!("# kernels on {}, {}\n", cpu(), today());
         println!(
-            "`f32`, G elements/s, medians of rounds in turn; what each is worth in accuracy stands at the end."
+            "`f32`, G elements/s, {} of rounds in turn; what each is worth in accuracy stands at the end.",
+            statistic.name()
         );
     }
     for (room, comparisons) in rooms {
@@ -53,14 +55,14 @@ fn main() {
                 "\n## {room}\n\n| kernel | elements | slicewise | peers | limit | share |\n|---|--:|--:|---|--:|--:|"
             );
         } else {
-            println!("{room}, G elements/s");
+            println!("{room}, G elements/s, {}", statistic.name());
         }
         for n in SIZES.into_iter().filter(|n| *n <= most) {
             let comparisons = comparisons(n).into_iter();
             for mut comparison in
                 comparisons.filter(|c| wanted.is_empty() || wanted.iter().any(|w| is_wanted(c.name(), w)))
             {
-                comparison.print(markdown);
+                comparison.print(statistic, markdown);
             }
         }
         if !markdown {

@@ -12,9 +12,49 @@ use std::time::Instant;
 /// One thing to time: its name and what it does.
 pub type Contestant<'a> = (&'a str, &'a mut dyn FnMut());
 
-/// Times contestants round by round, each a slice of about `slice` in every round, and returns the median seconds of a
+/// What is told of a contestant's slices.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Statistic {
+    /// What is to be expected on this machine as it is.
+    #[default]
+    Median,
+    /// What is reached where nobody else uses the machine.
+    Best,
+}
+
+impl Statistic {
+    /// `Best` where the flag `--best` is among the arguments.
+    #[must_use]
+    pub fn of_flags(flags: &[String]) -> Self {
+        if flags.iter().any(|flag| flag == "--best") { Self::Best } else { Self::Median }
+    }
+
+    /// Its name for headings.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Median => "medians",
+            Self::Best => "best slices",
+        }
+    }
+
+    fn of(self, x: &mut [f64]) -> f64 {
+        x.sort_by(f64::total_cmp);
+        match self {
+            Self::Median => x[x.len() / 2],
+            Self::Best => x[0],
+        }
+    }
+}
+
+/// Times contestants round by round, each a slice of about `slice` in every round, and returns the seconds of a
 /// call of each. Machines drift: what is compared must run in turn.
-pub fn in_turn(rounds: usize, slice: Duration, contestants: &mut [Contestant<'_>]) -> Vec<f64> {
+pub fn in_turn(
+    rounds: usize,
+    slice: Duration,
+    statistic: Statistic,
+    contestants: &mut [Contestant<'_>],
+) -> Vec<f64> {
     let mut calls = Vec::new();
     for (_, call) in contestants.iter_mut() {
         // Warm up, and find how many calls fill a slice.
@@ -35,12 +75,7 @@ pub fn in_turn(rounds: usize, slice: Duration, contestants: &mut [Contestant<'_>
             seconds.push(start.elapsed().as_secs_f64() / f64::from(*n));
         }
     }
-    seconds.iter_mut().map(|seconds| median(seconds)).collect()
-}
-
-fn median(x: &mut [f64]) -> f64 {
-    x.sort_by(f64::total_cmp);
-    x[x.len() / 2]
+    seconds.iter_mut().map(|seconds| statistic.of(seconds)).collect()
 }
 
 /// Rounds of multiply-adds that take well under a millisecond: a contestant to measure the peak with.
@@ -130,13 +165,13 @@ impl Comparison {
     }
 
     /// Measures in turn and prints a line: G elements/s of each, and the share of the limit.
-    pub fn print(&mut self, markdown: bool) {
+    pub fn print(&mut self, statistic: Statistic, markdown: bool) {
         let mut contestants: Vec<Contestant<'_>> = self
             .contestants
             .iter_mut()
             .map(|(name, call)| (*name, call.as_mut() as &mut dyn FnMut()))
             .collect();
-        let seconds = in_turn(9, Duration::from_millis(4), &mut contestants);
+        let seconds = in_turn(9, Duration::from_millis(4), statistic, &mut contestants);
         let rates = seconds.iter().map(|seconds| self.elements as f64 / seconds / 1e9);
         let rates: Vec<(&str, f64)> = self.contestants.iter().map(|(name, _)| *name).zip(rates).collect();
         if markdown {

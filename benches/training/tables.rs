@@ -4,7 +4,7 @@ use super::nets::{Net, UPDATE};
 use core::hint::black_box;
 use core::time::Duration;
 use slicewise::{Level, Network, inference_arena_len};
-use slicewise_benches::{Form, cpu, in_turn, peak, today};
+use slicewise_benches::{Form, Statistic, cpu, in_turn, peak, today};
 use std::time::Instant;
 
 /// Of the first column of a plain table, and of the others.
@@ -42,7 +42,7 @@ pub(crate) fn steps<'n>(form: Form, nets: impl Iterator<Item = &'n Net>) {
         };
         let mut limit = || operations = peak::<f32>(Level::detect());
         let mut contestants: [(&str, &mut dyn FnMut()); 2] = [("step", &mut step), ("peak", &mut limit)];
-        let seconds = in_turn(15, Duration::from_millis(20), &mut contestants);
+        let seconds = in_turn(15, Duration::from_millis(20), Statistic::Median, &mut contestants);
         let top = operations as f64 / seconds[1];
         let (rate, limit) = (net.batch as f64 / seconds[0], net.batch as f64 * top / net.flops());
         let share = format!("{:.0}%", 100.0 * rate / limit);

@@ -46,12 +46,12 @@ pub enum Activation {
     Sigmoid,
     /// The hyperbolic tangent.
     Tanh,
-    /// [`Sigmoid`](Self::Sigmoid) without a division: 1.6 times as fast on AVX-512, 1.2 times on AVX2, no faster
+    /// [`Sigmoid`](Self::Sigmoid) without a division: 1.6 times as fast on AVX-512, 1.4 times on AVX2, no faster
     /// elsewhere. Within 4 ULP for `f32` (5 at the portable level) from -87.25 up, never above 1; below, where the results are nearly
     /// subnormal, it falls to 0 early, with an error of at most 6.3e-39, and is 0 from -87.98 down. For `f64` it is the accurate one. The
     /// derivatives are those of the accurate one.
     SigmoidFast,
-    /// [`Tanh`](Self::Tanh) without a division: twice as fast on AVX-512, 1.5 times elsewhere. Within 6.5 ULP for `f32` (8 at the portable
+    /// [`Tanh`](Self::Tanh) without a division: twice as fast on AVX-512 and AVX2, 1.5 times elsewhere. Within 6.5 ULP for `f32` (8 at the portable
     /// level), odd to the last bit, never beyond 1, and 1 from 8.04 up. For `f64` it is the accurate one. The derivatives are those of the
     /// accurate one.
     TanhFast,
