@@ -139,10 +139,40 @@ fn check_gradient<T: Element>(
 }
 
 fn operands<T: Element>() -> impl Strategy<Value = (Vec<T>, Vec<T>, usize)> {
-    (0usize..70).prop_flat_map(|n| (special_slice::<T>(n), slice::<T>(n), 0usize..16))
+    // Two times what is computed side by side, and some.
+    (0usize..150).prop_flat_map(|n| (special_slice::<T>(n), slice::<T>(n), 0usize..16))
+}
+
+/// Every part of a slice has the bits of that part of the whole.
+fn check_parts<T: Element>(x: &[T], dy: &[T], start: usize) {
+    for activation in oracle::ALL {
+        for level in levels() {
+            let run = |x: &[T], dy: &[T]| {
+                let mut y = [x.to_vec(), x.to_vec(), dy.to_vec()];
+                let [y, dx, from_input] = &mut y;
+                activate_in_place(level, activation, y);
+                activation_backward_from_input(level, activation, x, dy, from_input).unwrap();
+                if activation.output_tells_derivative() {
+                    activation_backward(level, activation, y, dy, dx).unwrap();
+                }
+                [y.clone(), dx.clone(), from_input.clone()]
+            };
+            let (whole, part) = (run(x, dy), run(&x[start..], &dy[start..]));
+            for (whole, part) in whole.iter().zip(&part) {
+                assert_same_bits(part, &whole[start..], "a part", level);
+            }
+        }
+    }
 }
 
 proptest! {
+    #[test]
+    fn bits_do_not_depend_on_the_place_in_a_slice(
+        (x, dy, start) in (special_slice::<f32>(150), special_slice::<f32>(150), 0usize..150),
+    ) {
+        check_parts(&x, &dy, start);
+    }
+
     #[test]
     fn f32_is_within_its_bounds((x, dy, offset) in operands::<f32>()) {
         check(&x, &dy, offset);

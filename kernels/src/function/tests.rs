@@ -62,14 +62,34 @@ fn check<T: Element>(x: &[T], offset: usize) {
     }
 }
 
+/// Every part of a slice has the bits of that part of the whole.
+fn check_parts<T: Element>(x: &[T], start: usize) {
+    for function in Function::ALL {
+        for level in levels() {
+            let (mut whole, mut part) = (x.to_vec(), x[start..].to_vec());
+            apply_in_place(level, function, &mut whole);
+            apply_in_place(level, function, &mut part);
+            assert_same_bits(&part, &whole[start..], "a part", level);
+        }
+    }
+}
+
 proptest! {
     #[test]
-    fn f32_is_within_its_bounds((x, offset) in (0usize..70).prop_flat_map(|n| (special_slice::<f32>(n), 0usize..16))) {
+    fn bits_do_not_depend_on_the_place_in_a_slice(
+        (x, y, start) in (special_slice::<f32>(150), special_slice::<f64>(20), 0usize..150),
+    ) {
+        check_parts(&x, start);
+        check_parts(&y, start % 20);
+    }
+
+    #[test]
+    fn f32_is_within_its_bounds((x, offset) in (0usize..150).prop_flat_map(|n| (special_slice::<f32>(n), 0usize..16))) {
         check(&x, offset);
     }
 
     #[test]
-    fn f64_is_within_its_bounds((x, offset) in (0usize..70).prop_flat_map(|n| (special_slice::<f64>(n), 0usize..16))) {
+    fn f64_is_within_its_bounds((x, offset) in (0usize..150).prop_flat_map(|n| (special_slice::<f64>(n), 0usize..16))) {
         check(&x, offset);
     }
 }
