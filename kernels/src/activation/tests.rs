@@ -220,6 +220,20 @@ fn kinks_zeros_and_limits() {
     }
 }
 
+/// What is `x` times a probability falls to -0, and keeps the sign of a zero.
+#[test]
+fn negative_tails_end_in_minus_0() {
+    let x = [0.0f32, -0.0, f32::INFINITY, f32::NEG_INFINITY, -1e30];
+    for level in levels() {
+        for activation in [Activation::Gelu, Activation::GeluFast, Activation::GeluTanh, Activation::Silu] {
+            let mut y = [7.0; 5];
+            activate(level, activation, &x, &mut y).unwrap();
+            let what = std::format!("{activation:?}");
+            assert_same_bits(&y, &[0.0, -0.0, f32::INFINITY, -0.0, -0.0], &what, level);
+        }
+    }
+}
+
 #[test]
 fn lengths_and_parameters_are_checked() {
     let level = Level::Portable;
