@@ -3,8 +3,9 @@
 //! `cargo bench -p slicewise-benches --bench kernels` prints, first, tables measured in turn (G elements/s, medians; pin it
 //! to a core with `taskset -c 1`), then criterion's own figures; `-- --table` only the tables, `-- --table --markdown` as a record of this
 //! machine (`benches/record`), `-- gelu` only kernels with that in their names (`--exact`: of that name), `--most=N` only slices of up to
-//! N elements, `--best` the best slices instead of medians. "loop" is the formula as a plain loop, compiled for the same CPU under `RUSTFLAGS="-C target-cpu=native"`; "limit" moves the
-//! bytes that the kernel has to move, each once. Last comes the error of each function, as peers compute it and as we do.
+//! N elements, `--best` the best slices instead of medians. "loop" is the formula as a plain loop, compiled for the same CPU under
+//! `RUSTFLAGS="-C target-cpu=native"`; "limit" moves the bytes that the kernel has to move, each once. Last comes
+//! the error of each function, as peers compute it and as we do.
 //! Operands start at cache lines, everybody's, as a trainer's do and PyTorch's.
 
 mod elementwise;

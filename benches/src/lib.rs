@@ -13,10 +13,9 @@ use std::time::Instant;
 pub type Contestant<'a> = (&'a str, &'a mut dyn FnMut());
 
 /// What is told of a contestant's slices.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Statistic {
     /// What is to be expected on this machine as it is.
-    #[default]
     Median,
     /// What is reached where nobody else uses the machine.
     Best,

@@ -115,7 +115,7 @@ fn center_kernel<T: Element, S: Simd, const P: usize>(
 ) {
     if channels.inner() > 1 {
         map_planes(simd, channels, 0, [], x, params, f);
-    } else if let Some(narrow) = Narrow::of_map::<T>(channels.outer(), channels.channels()) {
+    } else if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
         let mut buffers = [[T::default(); WIDTH]; P];
         for (to, from) in buffers.iter_mut().zip(params) {
             narrow.spread(from, to);
@@ -139,7 +139,7 @@ fn center_bytes_kernel<T: Element, S: Simd>(
         let mut columns = Columns::all(channels.channels());
         let mut buffers;
         let mut params = [mean, scale];
-        if let Some(narrow) = Narrow::of_map::<T>(channels.outer(), channels.channels()) {
+        if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
             buffers = [[T::default(); WIDTH]; 2];
             for (to, from) in buffers.iter_mut().zip(params) {
                 narrow.spread(from, to);

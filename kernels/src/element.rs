@@ -7,6 +7,7 @@ use crate::activation::Activate;
 use crate::function::Apply;
 use crate::gemm::Multiply;
 use crate::random::Normal;
+use crate::simd::wide::Blocks;
 use crate::simd::{Arithmetic, Lanes, Simd};
 
 mod sealed {
@@ -58,7 +59,7 @@ pub trait Element:
     type Lanes<S: Simd>: Lanes<Scalar = Self, Block = Self::Block, Simd = S>;
     /// As many blocks as are worth computing side by side.
     #[doc(hidden)]
-    type Wide<S: Simd>: Arithmetic<Scalar = Self, Simd = S>;
+    type Wide<S: Simd>: Blocks<Scalar = Self, Simd = S>;
 
     /// The nearest value.
     fn from_f64(x: f64) -> Self;

@@ -39,17 +39,9 @@ impl Narrow {
     /// `None` where rows are wide enough by themselves, or too few.
     #[inline(always)]
     pub(crate) fn of<T: Element>(rows: usize, channels: usize) -> Option<Self> {
-        if channels < 4 * T::LANES { Self::joined::<T>(rows, channels) } else { None }
-    }
-
-    /// For maps, whose bits do not depend on it: as wide as may be, since every row takes the time of two blocks to begin with.
-    #[inline(always)]
-    pub(crate) fn of_map<T: Element>(rows: usize, channels: usize) -> Option<Self> {
-        Self::joined::<T>(rows, channels)
-    }
-
-    #[inline(always)]
-    fn joined<T: Element>(rows: usize, channels: usize) -> Option<Self> {
+        if channels >= 4 * T::LANES {
+            return None;
+        }
         // The least number of rows that make whole blocks.
         let whole = T::LANES >> channels.trailing_zeros().min(T::LANES.trailing_zeros());
         let most = WIDTH.checked_div(channels)?.min(rows / 8);

@@ -136,7 +136,7 @@ fn map_channels<T: Element, S: Simd, const N: usize>(
     }
     let mut buffer = [T::default(); WIDTH];
     let (mut columns, mut slopes) = (Columns::all(channels.channels()), slopes);
-    if let Some(narrow) = Narrow::of_map::<T>(channels.outer(), channels.channels()) {
+    if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
         narrow.spread(slopes, &mut buffer);
         (columns, slopes) = (narrow.columns, &buffer);
     }

@@ -101,7 +101,7 @@ fn map_scaled<T: Element, S: Simd, const P: usize>(
 ) {
     let mut scales = Scales::new();
     let narrow =
-        if channels.inner() == 1 { Narrow::of_map::<T>(channels.outer(), channels.channels()) } else { None };
+        if channels.inner() == 1 { Narrow::of::<T>(channels.outer(), channels.channels()) } else { None };
     let mut buffers;
     for (i, gamma) in gamma.chunks(SCALES).enumerate() {
         let first = i * SCALES;

@@ -82,7 +82,7 @@ pub(super) fn pack<T: Element, S: Simd, P: Copy + AsMut<[T]>, const NB: usize>(
         }
         for l in l..width {
             for step in 0..kc {
-                // Against gathers and scatters: 16 cycles and more for 16 elements, and some CPUs' slowest instructions.
+                // Of a loop that asks for memory the compiler makes no gathers and scatters.
                 simd.prefetch(data);
                 let x =
                     data.get((step * k_stride).wrapping_add(l.wrapping_mul(width_stride))).copied().filter(
@@ -154,7 +154,7 @@ fn turn<T: Element, S: Simd, P: AsMut<[T]>, const NB: usize, const G: usize>(
                 }
             }
         }
-        // What is written next. A loop that asks for memory is also none that the compiler makes gathers and scatters of.
+        // What is written next; and, as above, against scatters.
         if let Some(ahead) = packed.get(index / NB * kc + (first + AHEAD) * TURN..) {
             simd.prefetch(ahead);
         }
@@ -163,7 +163,7 @@ fn turn<T: Element, S: Simd, P: AsMut<[T]>, const NB: usize, const G: usize>(
         }
     }
     for step in kc / TURN * TURN..kc {
-        // Against scatters alone, as below.
+        // Against scatters alone.
         simd.prefetch(data);
         let mut turned = [T::default(); G];
         for (to, (_, rest)) in turned.iter_mut().zip(&lines) {

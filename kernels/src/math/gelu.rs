@@ -54,7 +54,7 @@ fn ratio<L: Single>(simd: L::Simd, t: L) -> L {
     let three = L::splat(simd, 3.0);
     let sum = three + t;
     let w = three / sum;
-    // What rounding the sum and the quotient took from w, for P would make twice as much of it.
+    // What rounding the sum and the quotient took from w, for P would make twice as much of it. 1 / sum is w / 3.
     let lost = three.min(t) - (sum - three.max(t));
     let missing = lost.neg_mul_add(w, sum.neg_mul_add(w, three)) * (w * L::splat(simd, 1.0 / 3.0));
     let x = (w - L::splat(simd, 0.5625)) + missing;

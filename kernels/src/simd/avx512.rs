@@ -116,15 +116,6 @@ macro_rules! lanes {
             type Mask = $mask;
 
             #[inline(always)]
-            fn blocks(x: &[$scalar]) -> &[[$scalar; $n]] {
-                x.as_chunks().0
-            }
-            #[inline(always)]
-            fn blocks_mut(x: &mut [$scalar]) -> &mut [[$scalar; $n]] {
-                x.as_chunks_mut().0
-            }
-
-            #[inline(always)]
             fn splat(_: Avx512, x: $scalar) -> Self {
                 Self(op!($splat; x))
             }

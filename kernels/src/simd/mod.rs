@@ -43,7 +43,7 @@ pub trait Simd: Copy {
     /// A block of 8 `f64` in registers.
     type F64: Lanes<Scalar = f64, Block = [f64; 8], Simd = Self>;
     /// As many blocks of `f32` as are four registers: computed side by side, none waits for its own last operation.
-    type Wide: Single<Simd = Self>;
+    type Wide: Single<Simd = Self> + wide::Blocks;
     /// Whether a block is one register. Where it is more, its parts are chains of instructions side by side.
     const BLOCK_IS_REGISTER: bool;
 
@@ -73,10 +73,6 @@ pub trait Arithmetic:
     /// One truth value a lane.
     type Mask: Copy + BitAnd<Output = Self::Mask> + BitOr<Output = Self::Mask> + Not<Output = Self::Mask>;
 
-    /// The blocks of `x`, without what is left over.
-    fn blocks(x: &[Self::Scalar]) -> &[Self::Block];
-    /// The blocks of `x`, without what is left over.
-    fn blocks_mut(x: &mut [Self::Scalar]) -> &mut [Self::Block];
     /// `x` in every lane.
     fn splat(simd: Self::Simd, x: Self::Scalar) -> Self;
     /// Reads a block.

@@ -6,6 +6,7 @@
 
 use core::ops::{Add, BitAnd, BitOr, Div, Mul, Neg, Not, Sub};
 
+use super::wide::Blocks;
 use super::{Arithmetic, Simd, Single, split_bits};
 use crate::math::Smooth;
 
@@ -85,15 +86,6 @@ impl<L: Single> Arithmetic for Pair<L> {
     type Block = [L::Block; 2];
     type Simd = L::Simd;
     type Mask = Pair<L::Mask>;
-
-    #[inline(always)]
-    fn blocks(x: &[f32]) -> &[Self::Block] {
-        L::blocks(x).as_chunks().0
-    }
-    #[inline(always)]
-    fn blocks_mut(x: &mut [f32]) -> &mut [Self::Block] {
-        L::blocks_mut(x).as_chunks_mut().0
-    }
 
     #[inline(always)]
     fn splat(simd: L::Simd, x: f32) -> Self {
@@ -187,6 +179,17 @@ impl<L: Single> Arithmetic for Pair<L> {
     #[inline(always)]
     fn smooth<F: Smooth>(self, simd: L::Simd) -> Self {
         F::single(simd, self)
+    }
+}
+
+impl<L: Single + Blocks> Blocks for Pair<L> {
+    #[inline(always)]
+    fn blocks(x: &[f32]) -> &[Self::Block] {
+        L::blocks(x).as_chunks().0
+    }
+    #[inline(always)]
+    fn blocks_mut(x: &mut [f32]) -> &mut [Self::Block] {
+        L::blocks_mut(x).as_chunks_mut().0
     }
 }
 

@@ -3,6 +3,26 @@
 use super::{Arithmetic, Lanes, Simd};
 use crate::Element;
 
+/// How lanes lie in a slice.
+#[allow(unreachable_pub, reason = "sealed: it stands in the bounds of a public trait")]
+pub trait Blocks: Arithmetic {
+    /// The blocks of `x`, without what is left over.
+    fn blocks(x: &[Self::Scalar]) -> &[Self::Block];
+    /// The blocks of `x`, without what is left over.
+    fn blocks_mut(x: &mut [Self::Scalar]) -> &mut [Self::Block];
+}
+
+impl<L: Lanes<Scalar: Element<Block = L::Block>>> Blocks for L {
+    #[inline(always)]
+    fn blocks(x: &[L::Scalar]) -> &[L::Block] {
+        L::Scalar::blocks(x).0
+    }
+    #[inline(always)]
+    fn blocks_mut(x: &mut [L::Scalar]) -> &mut [L::Block] {
+        L::Scalar::blocks_mut(x).0
+    }
+}
+
 /// A function of lanes, however many there are.
 pub(crate) trait Elementwise<T: Element, const IN: usize> {
     /// `f(x.., y)`
