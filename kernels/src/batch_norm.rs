@@ -21,14 +21,13 @@ mod forward;
 mod frozen;
 mod fused;
 
-pub(crate) use backward::{column_gradients, map_gradients};
-pub(crate) use forward::{Batch, Finish, column_statistics, map_normalised, normalise};
+pub(crate) use backward::{map_gradients, row_gradients};
+pub(crate) use forward::{Batch, Finish, map_normalised, normalise, row_statistics};
 pub use frozen::{batch_norm_evaluate_backward, batch_norm_evaluate_backward_in_place};
 pub use fused::{
     batch_norm_activation_backward, batch_norm_activation_backward_in_place, batch_norm_activation_forward,
 };
 
-use backward::backward_kernel;
 use evaluation::{evaluate_kernel, fold_kernel};
 
 /// How running statistics are kept, and what is added to a variance before its square root.
@@ -242,8 +241,7 @@ pub fn batch_norm_evaluate<T: Element>(
     expect_len("x", channels.len(), x.len())?;
     expect_evaluation(channels, affine, running)?;
     expect_len("y", channels.len(), y.len())?;
-    let epsilon = T::from_f64(epsilon);
-    dispatch!(level, simd => evaluate_kernel(simd, epsilon, channels, Some(x), affine, running, y));
+    evaluate(level, epsilon, channels, Some(x), affine, running, y);
     Ok(())
 }
 
@@ -271,8 +269,7 @@ pub fn batch_norm_evaluate_in_place<T: Element>(
 ) -> Result<(), ShapeError> {
     expect_len("x", channels.len(), x.len())?;
     expect_evaluation(channels, affine, running)?;
-    let epsilon = T::from_f64(epsilon);
-    dispatch!(level, simd => evaluate_kernel(simd, epsilon, channels, None, affine, running, x));
+    evaluate(level, epsilon, channels, None, affine, running, x);
     Ok(())
 }
 
@@ -303,8 +300,7 @@ pub fn batch_norm_backward<T: Element>(
     let n = expect_backward(channels, x, gamma, saved, dy.len(), &gradient)?;
     expect_len("dx", channels.len(), dx.len())?;
     let affine = Affine { gamma, beta: gamma };
-    let dy = Some(dy);
-    dispatch!(level, simd => backward_kernel::<_, _, false>(simd, channels, n, x, affine, saved, dy, dx, gradient));
+    fused::backward(level, channels, n, x, affine, Activation::Identity, saved, Some(dy), dx, gradient);
     Ok(())
 }
 
@@ -335,7 +331,7 @@ pub fn batch_norm_backward_in_place<T: Element>(
 ) -> Result<(), ShapeError> {
     let n = expect_backward(channels, x, gamma, saved, dy.len(), &gradient)?;
     let affine = Affine { gamma, beta: gamma };
-    dispatch!(level, simd => backward_kernel::<_, _, false>(simd, channels, n, x, affine, saved, None, dy, gradient));
+    fused::backward(level, channels, n, x, affine, Activation::Identity, saved, None, dy, gradient);
     Ok(())
 }
 
@@ -368,6 +364,19 @@ pub fn batch_norm_fold<T: Element>(
     let epsilon = T::from_f64(epsilon);
     dispatch!(level, simd => fold_kernel(simd, epsilon, affine, running, weight, bias));
     Ok(())
+}
+
+fn evaluate<T: Element>(
+    level: Level,
+    epsilon: f64,
+    channels: Channels,
+    x: Option<&[T]>,
+    affine: Affine<'_, T>,
+    running: Running<'_, T>,
+    y: &mut [T],
+) {
+    let epsilon = T::from_f64(epsilon);
+    dispatch!(level, simd => evaluate_kernel(simd, epsilon, channels, x, affine, running, y));
 }
 
 /// The number of values in each channel, where a variance can be taken of them.

@@ -3,8 +3,9 @@
 //! Fit on the training split, apply to every split.
 
 use crate::error::expect_len;
-use crate::moments::Narrow;
-use crate::simd::columns::{Columns, WIDTH, map_columns};
+use crate::simd::apply::{Outputs, cut, empty, load_blocks, load_tails, split};
+use crate::simd::channel_rows::ChannelRows;
+use crate::simd::columns::map_columns;
 use crate::simd::planes::{map_planes, splat_at};
 use crate::simd::{Arithmetic, Lanes, Simd, dispatch};
 use crate::{Channels, Element, Level, ShapeError};
@@ -115,14 +116,10 @@ fn center_kernel<T: Element, S: Simd, const P: usize>(
 ) {
     if channels.inner() > 1 {
         map_planes(simd, channels, 0, [], x, params, f);
-    } else if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
-        let mut buffers = [[T::default(); WIDTH]; P];
-        for (to, from) in buffers.iter_mut().zip(params) {
-            narrow.spread(from, to);
-        }
-        map_columns(simd, narrow.columns, [], x, buffers.each_ref().map(|b| &b[..]), f);
     } else {
-        map_columns(simd, Columns::all(channels.channels()), [], x, params, f);
+        let rows = ChannelRows::of::<T>(channels.outer(), channels.channels());
+        let mut buffers = None;
+        map_columns(simd, rows.columns, [], x, rows.spread(params, &mut buffers), f);
     }
 }
 
@@ -136,24 +133,27 @@ fn center_bytes_kernel<T: Element, S: Simd>(
     y: &mut [T],
 ) {
     if channels.inner() == 1 {
-        let mut columns = Columns::all(channels.channels());
-        let mut buffers;
-        let mut params = [mean, scale];
-        if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
-            buffers = [[T::default(); WIDTH]; 2];
-            for (to, from) in buffers.iter_mut().zip(params) {
-                narrow.spread(from, to);
+        let rows = ChannelRows::of::<T>(channels.outer(), channels.channels());
+        let mut buffers = None;
+        let [mean, scale] = rows.spread([mean, scale], &mut buffers);
+        // Two rows read the parameters once.
+        let pitch = rows.columns.pitch.max(1);
+        let pair = pitch.saturating_mul(2);
+        let whole = y.len() - y.len() % pair;
+        let (Some((pairs, rest)), Some((y, last))) =
+            (pixels.split_at_checked(whole), y.split_at_mut_checked(whole))
+        else {
+            return;
+        };
+        for (pixels, y) in pairs.chunks_exact(pair).zip(y.chunks_exact_mut(pair)) {
+            if let (Some((pixels, pixels1)), Some((y, y1))) =
+                (pixels.split_at_checked(pitch), y.split_at_mut_checked(pitch))
+            {
+                center_rows(simd, [pixels, pixels1], [mean, scale], [y, y1]);
             }
-            columns = narrow.columns;
-            params = buffers.each_ref().map(|b| &b[..]);
         }
-        let [mean, scale] = params;
-        let pitch = columns.pitch.max(1);
-        for (pixels, y) in pixels.chunks(pitch).zip(y.chunks_mut(pitch)) {
-            // The last row may be a short one.
-            let (mean, scale) = (mean.get(..y.len()), scale.get(..y.len()));
-            let (Some(mean), Some(scale)) = (mean, scale) else { return };
-            center_row(simd, pixels, mean, scale, y);
+        for (pixels, y) in rest.chunks(pitch).zip(last.chunks_mut(pitch)) {
+            center_rows(simd, [pixels], [mean, scale], [y]);
         }
         return;
     }
@@ -161,42 +161,77 @@ fn center_bytes_kernel<T: Element, S: Simd>(
     for (i, (pixels, y)) in planes.zip(y.chunks_exact_mut(channels.inner().max(1))).enumerate() {
         let channel = i % channels.channels().max(1);
         let [mean, scale] = splat_at(simd, [mean, scale], channel);
-        let (mut blocks, (body, tail)) = (pixels.chunks_exact(T::LANES), T::blocks_mut(y));
-        for (pixels, y) in (&mut blocks).zip(body) {
+        let ((pixels, rest), (body, tail)) = (T::blocks_of_bytes(pixels), T::blocks_mut(y));
+        for (pixels, y) in pixels.iter().zip(body) {
             ((of_bytes::<T, S>(simd, pixels) - mean) * scale).store(y);
         }
         if !tail.is_empty() {
-            ((of_bytes::<T, S>(simd, blocks.remainder()) - mean) * scale).store_partial(tail);
+            ((of_bytes::<T, S>(simd, &few_bytes::<T>(rest)) - mean) * scale).store_partial(tail);
         }
     }
 }
 
-/// `y = (pixel - mean) * scale`, all of one length.
+/// `y = (pixel - mean) * scale` of `G` rows of one length, from `[mean, scale]`.
 #[inline(always)]
-fn center_row<T: Element, S: Simd>(simd: S, pixels: &[u8], mean: &[T], scale: &[T], y: &mut [T]) {
-    let mut blocks = pixels.chunks_exact(T::LANES);
-    let (mean, mean_tail) = T::blocks(mean);
-    let (scale, scale_tail) = T::blocks(scale);
-    let (y, tail) = T::blocks_mut(y);
-    for (((pixels, y), mean), scale) in (&mut blocks).zip(y).zip(mean).zip(scale) {
-        let (mean, scale) = (T::Lanes::<S>::load(simd, mean), T::Lanes::<S>::load(simd, scale));
-        ((of_bytes::<T, S>(simd, pixels) - mean) * scale).store(y);
+fn center_rows<T: Element, S: Simd, const G: usize>(
+    simd: S,
+    pixels: [&[u8]; G],
+    params: [&[T]; 2],
+    y: [&mut [T]; G],
+) {
+    let width = y.first().map_or(0, |y| y.len());
+    // A short row has fewer columns than there are parameters.
+    let mut params = split(params.map(
+        #[inline(always)]
+        |p| p.get(..width).unwrap_or_default(),
+    ));
+    let blocks = width / T::LANES;
+    let (mut bytes, mut parts): (_, Outputs<'_, T, G>) =
+        ([(&[][..], &[][..]); G], [const { (empty(), empty()) }; G]);
+    for ((bytes, part), (pixels, y)) in bytes.iter_mut().zip(&mut parts).zip(pixels.into_iter().zip(y)) {
+        (*bytes, *part) = (T::blocks_of_bytes(pixels), T::blocks_mut(y));
     }
-    if !tail.is_empty() {
-        let mean = T::Lanes::<S>::load_partial(simd, mean_tail);
-        let scale = T::Lanes::<S>::load_partial(simd, scale_tail);
-        ((of_bytes::<T, S>(simd, blocks.remainder()) - mean) * scale).store_partial(tail);
+    // Cut to one length that the optimiser knows, the loop needs no bounds checks.
+    if !cut(&mut params, blocks) || !cut(&mut bytes, blocks) {
+        return;
+    }
+    for (body, _) in &mut parts {
+        let Some(first) = core::mem::take(body).get_mut(..blocks) else { return };
+        *body = first;
+    }
+    for i in 0..blocks {
+        let Some([mean, scale]) = load_blocks::<T, S, 2>(simd, &params, i) else { return };
+        for ((pixels, _), (y, _)) in bytes.iter().zip(&mut parts) {
+            let (Some(pixels), Some(y)) = (pixels.get(i), y.get_mut(i)) else { return };
+            ((of_bytes::<T, S>(simd, pixels) - mean) * scale).store(y);
+        }
+    }
+    if !width.is_multiple_of(T::LANES) {
+        let [mean, scale] = load_tails::<T, S, 2>(simd, &params);
+        for ((_, pixels), (_, y)) in bytes.into_iter().zip(parts) {
+            ((of_bytes::<T, S>(simd, &few_bytes::<T>(pixels)) - mean) * scale).store_partial(y);
+        }
     }
 }
 
-/// Up to a block of bytes; 0 in the missing lanes.
+/// A block of bytes.
 #[inline(always)]
-fn of_bytes<T: Element, S: Simd>(simd: S, bytes: &[u8]) -> T::Lanes<S> {
+fn of_bytes<T: Element, S: Simd>(simd: S, bytes: &T::Bytes) -> T::Lanes<S> {
     let mut block = T::Block::default();
-    for (to, from) in block.as_mut().iter_mut().zip(bytes) {
+    for (to, from) in block.as_mut().iter_mut().zip(bytes.as_ref()) {
         *to = T::from(*from);
     }
     T::Lanes::<S>::load(simd, &block)
+}
+
+/// Less than a block of bytes, and 0.
+#[inline(always)]
+fn few_bytes<T: Element>(bytes: &[u8]) -> T::Bytes {
+    let mut block = T::Bytes::default();
+    for (to, from) in block.as_mut().iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    block
 }
 
 #[cfg(test)]

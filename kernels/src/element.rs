@@ -54,6 +54,9 @@ pub trait Element:
         + for<'a> TryFrom<&'a [Self]>
         + PartialEq
         + Debug;
+    /// As many bytes as a block has elements.
+    #[doc(hidden)]
+    type Bytes: Copy + Default + AsRef<[u8]> + AsMut<[u8]>;
     /// A block in the registers of an instruction set.
     #[doc(hidden)]
     type Lanes<S: Simd>: Lanes<Scalar = Self, Block = Self::Block, Simd = S>;
@@ -80,6 +83,9 @@ pub trait Element:
     /// `x` as whole blocks and the elements left over.
     #[doc(hidden)]
     fn blocks_mut(x: &mut [Self]) -> (&mut [Self::Block], &mut [Self]);
+    /// Bytes by as many as a block has elements, and those left over.
+    #[doc(hidden)]
+    fn blocks_of_bytes(x: &[u8]) -> (&[Self::Bytes], &[u8]);
     /// Eight elements as `f64`, exactly.
     #[doc(hidden)]
     fn widen<S: Simd>(simd: S, x: &[Self; 8]) -> S::F64;
@@ -93,6 +99,7 @@ macro_rules! element {
             const EPSILON: Self = $scalar::EPSILON;
             const INFINITY: Self = $scalar::INFINITY;
             type Block = [$scalar; $n];
+            type Bytes = [u8; $n];
             type Lanes<S: Simd> = S::$lanes;
             type Wide<S: Simd> = S::$wide;
 
@@ -127,6 +134,10 @@ macro_rules! element {
             #[inline(always)]
             fn blocks_mut(x: &mut [Self]) -> (&mut [Self::Block], &mut [Self]) {
                 x.as_chunks_mut()
+            }
+            #[inline(always)]
+            fn blocks_of_bytes(x: &[u8]) -> (&[Self::Bytes], &[u8]) {
+                x.as_chunks()
             }
             #[inline(always)]
             fn widen<S: Simd>(simd: S, x: &[Self; 8]) -> S::F64 {

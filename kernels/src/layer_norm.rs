@@ -70,8 +70,7 @@ pub fn layer_norm_forward<T: Element>(
     expect_len("saved.mean", rows, saved.mean.len())?;
     expect_len("saved.inv_std", rows, saved.inv_std.len())?;
     expect_len("y", x.len(), y.len())?;
-    let epsilon = T::from_f64(epsilon);
-    dispatch!(level, simd => forward_kernel(simd, epsilon, features, Some(x), affine, Some(saved), y));
+    forward(level, epsilon, features, Some(x), affine, Some(saved), y);
     Ok(())
 }
 
@@ -98,8 +97,7 @@ pub fn layer_norm_evaluate<T: Element>(
 ) -> Result<(), ShapeError> {
     expect_forward(features, x.len(), affine)?;
     expect_len("y", x.len(), y.len())?;
-    let epsilon = T::from_f64(epsilon);
-    dispatch!(level, simd => forward_kernel(simd, epsilon, features, Some(x), affine, None, y));
+    forward(level, epsilon, features, Some(x), affine, None, y);
     Ok(())
 }
 
@@ -124,8 +122,7 @@ pub fn layer_norm_evaluate_in_place<T: Element>(
     affine: Affine<'_, T>,
 ) -> Result<(), ShapeError> {
     expect_forward(features, x.len(), affine)?;
-    let epsilon = T::from_f64(epsilon);
-    dispatch!(level, simd => forward_kernel(simd, epsilon, features, None, affine, None, x));
+    forward(level, epsilon, features, None, affine, None, x);
     Ok(())
 }
 
@@ -173,7 +170,7 @@ pub fn layer_norm_backward<T: Element>(
 ) -> Result<(), ShapeError> {
     expect_backward(features, x, gamma, saved, dy.len(), &gradient)?;
     expect_len("dx", x.len(), dx.len())?;
-    dispatch!(level, simd => backward_kernel(simd, features, x, gamma, saved, Some(dy), dx, gradient));
+    backward(level, features, x, gamma, saved, Some(dy), dx, gradient);
     Ok(())
 }
 
@@ -203,8 +200,34 @@ pub fn layer_norm_backward_in_place<T: Element>(
     gradient: AffineGradient<'_, T>,
 ) -> Result<(), ShapeError> {
     expect_backward(features, x, gamma, saved, dy.len(), &gradient)?;
-    dispatch!(level, simd => backward_kernel(simd, features, x, gamma, saved, None, dy, gradient));
+    backward(level, features, x, gamma, saved, None, dy, gradient);
     Ok(())
+}
+
+fn forward<T: Element>(
+    level: Level,
+    epsilon: f64,
+    features: usize,
+    x: Option<&[T]>,
+    affine: Affine<'_, T>,
+    saved: Option<SavedMut<'_, T>>,
+    y: &mut [T],
+) {
+    let epsilon = T::from_f64(epsilon);
+    dispatch!(level, simd => forward_kernel(simd, epsilon, features, x, affine, saved, y));
+}
+
+fn backward<T: Element>(
+    level: Level,
+    features: usize,
+    x: &[T],
+    gamma: &[T],
+    saved: Saved<'_, T>,
+    dy: Option<&[T]>,
+    dx: &mut [T],
+    gradient: AffineGradient<'_, T>,
+) {
+    dispatch!(level, simd => backward_kernel(simd, features, x, gamma, saved, dy, dx, gradient));
 }
 
 /// The number of rows in `x`.

@@ -21,59 +21,10 @@
 //! ```
 
 use crate::simd::apply::{fold_sums, map};
-use crate::simd::columns::{Columns, WIDTH, sum_columns};
+use crate::simd::channel_rows::ChannelRows;
 use crate::simd::planes::{TILE, plane, sum_planes};
 use crate::simd::{Arithmetic, Lanes, Simd};
 use crate::{Channels, Element};
-
-/// Channels-last data where channels are few: several rows count as one, so that lanes are full.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Narrow {
-    /// At most [`WIDTH`] of them.
-    pub(crate) columns: Columns,
-    channels: usize,
-    parts: usize,
-}
-
-impl Narrow {
-    /// `None` where rows are wide enough by themselves, or too few.
-    #[inline(always)]
-    pub(crate) fn of<T: Element>(rows: usize, channels: usize) -> Option<Self> {
-        if channels >= 4 * T::LANES {
-            return None;
-        }
-        // The least number of rows that make whole blocks.
-        let whole = T::LANES >> channels.trailing_zeros().min(T::LANES.trailing_zeros());
-        let most = WIDTH.checked_div(channels)?.min(rows / 8);
-        let parts = most - most % whole.max(1);
-        (parts > 1).then_some(Self { columns: Columns::all(parts * channels), channels, parts })
-    }
-
-    /// One value a column, from one a channel.
-    #[inline(always)]
-    pub(crate) fn spread<T: Copy>(self, x: &[T], columns: &mut [T]) {
-        for part in columns.chunks_exact_mut(self.channels.max(1)).take(self.parts) {
-            for (to, from) in part.iter_mut().zip(x) {
-                *to = *from;
-            }
-        }
-    }
-
-    /// Adds up each channel's columns, in their order; the sums are the first columns.
-    #[inline(always)]
-    pub(crate) fn join<T: Element, S: Simd>(self, simd: S, columns: &mut [T]) {
-        let Some((first, rest)) = columns.split_at_mut_checked(self.channels) else { return };
-        for part in rest.chunks_exact(self.channels.max(1)).take(self.parts - 1) {
-            map(
-                simd,
-                [part],
-                [&mut *first],
-                #[inline(always)]
-                |[x], [y]| [x + y],
-            );
-        }
-    }
-}
 
 /// `d` and `d`, whose product is its square.
 #[inline(always)]
@@ -100,81 +51,50 @@ pub(crate) fn deviations<T: Element, S: Simd>(simd: S, x: &[T], shift: T) -> [f6
     )
 }
 
-/// The mean and the biased variance of each column, `n` values each. `pivot` is scratch.
+/// The mean and the biased variance of each channel, `n` values each. `pivot` is scratch, one value a channel.
 #[inline(always)]
-pub(crate) fn column_moments<T: Element, S: Simd>(
+pub(crate) fn row_moments<T: Element, S: Simd>(
     simd: S,
-    columns: Columns,
+    rows: ChannelRows,
     x: &[T],
     n: T,
     [mean, variance]: [&mut [T]; 2],
     pivot: &mut [T],
 ) {
-    guess_columns(simd, columns, x, 1, pivot);
+    guess_channels(simd, rows, x, pivot);
     for _ in 0..2 {
-        sum_columns(simd, columns, [x], [&*pivot], [&mut *mean, &mut *variance], squares::<T, S>);
+        rows.sum(simd, [x], [&*pivot], [&mut *mean, &mut *variance], squares::<T, S>);
         if !moments_of_sums(simd, n, [&mut *mean, &mut *variance, &mut *pivot]) {
             break;
         }
     }
 }
 
-/// [`column_moments`] of each channel of narrow rows.
+/// A guess of each channel's mean: the average of eight rows spread over the batch, some of them twice where there are fewer.
 #[inline(always)]
-pub(crate) fn narrow_moments<T: Element, S: Simd>(
-    simd: S,
-    narrow: Narrow,
-    x: &[T],
-    n: T,
-    [mean, variance]: [&mut [T]; 2],
-) {
-    let (width, channels) = (narrow.columns.width, narrow.channels);
-    let mut buffers = [[T::default(); WIDTH]; 4];
-    let [pivots, sums, products, guess] = buffers.each_mut().map(
-        #[inline(always)]
-        |b| b.get_mut(..width).unwrap_or_default(),
-    );
-    guess_columns(simd, narrow.columns, x, narrow.parts, guess);
-    narrow.join(simd, guess);
-    for _ in 0..2 {
-        narrow.spread(guess, pivots);
-        sum_columns(simd, narrow.columns, [x], [&*pivots], [&mut *sums, &mut *products], squares::<T, S>);
-        narrow.join(simd, sums);
-        narrow.join(simd, products);
-        let first = [&mut *sums, &mut *products, &mut *guess].map(
-            #[inline(always)]
-            |x| x.get_mut(..channels).unwrap_or_default(),
-        );
-        if !moments_of_sums(simd, n, first) {
-            break;
-        }
+fn guess_channels<T: Element, S: Simd>(simd: S, rows: ChannelRows, x: &[T], pivot: &mut [T]) {
+    let columns = rows.columns;
+    let count = x.len().checked_div(columns.pitch).unwrap_or(0);
+    let mut samples = [&[][..]; 8];
+    for (i, sample) in samples.iter_mut().enumerate() {
+        *sample = columns.row(x, i * count / 8 * columns.pitch);
     }
-    for (to, from) in [(mean, sums), (variance, products)] {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = *from;
-        }
-    }
-}
-
-/// A guess of each column's mean: the average of eight rows spread over the batch (of all where there are fewer),
-/// divided by `parts`.
-#[inline(always)]
-fn guess_columns<T: Element, S: Simd>(simd: S, columns: Columns, x: &[T], parts: usize, pivot: &mut [T]) {
-    let rows = x.len().checked_div(columns.pitch).unwrap_or(0);
-    let samples = rows.min(8);
-    let step = rows.checked_div(samples).unwrap_or(0);
     #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
-    let weight = T::Lanes::<S>::splat(simd, T::from_f64(1.0 / (samples * parts) as f64));
-    pivot.fill(T::default());
-    for i in 0..samples {
-        map(
-            simd,
-            [columns.row(x, i * step * columns.pitch)],
-            [&mut *pivot],
-            #[inline(always)]
-            |[x], [pivot]| [x.mul_add(weight, pivot)],
-        );
-    }
+    let weight = T::Lanes::<S>::splat(simd, T::from_f64(1.0 / (8 * rows.parts()) as f64));
+    let mut buffer = None;
+    let [[guess], channels] = rows.totals([pivot], &mut buffer);
+    map(
+        simd,
+        samples,
+        [&mut *guess],
+        // Each by its weight, so that the sum of large values is not infinite.
+        #[inline(always)]
+        |[a, b, c, d, e, f, g, h], _| {
+            let low = d.mul_add(weight, c.mul_add(weight, b.mul_add(weight, a * weight)));
+            [h.mul_add(weight, g.mul_add(weight, f.mul_add(weight, e.mul_add(weight, low))))]
+        },
+    );
+    rows.finish(simd, [[guess], channels]);
 }
 
 /// Turns sums about a pivot into moments: `[sum, sum of squares, pivot]` into `[mean, variance, pivot]`. Where the

@@ -1,8 +1,8 @@
 //! The rectifier whose slope below 0 is learned.
 
 use crate::error::expect_len;
-use crate::moments::Narrow;
-use crate::simd::columns::{Columns, WIDTH, map_columns, sum_columns};
+use crate::simd::channel_rows::ChannelRows;
+use crate::simd::columns::map_columns;
 use crate::simd::planes::{TILE, map_planes, sum_planes};
 use crate::simd::{Arithmetic, Simd, dispatch};
 use crate::{Channels, Element, Level, ShapeError};
@@ -134,18 +134,14 @@ fn map_channels<T: Element, S: Simd, const N: usize>(
         }
         return;
     }
-    let mut buffer = [T::default(); WIDTH];
-    let (mut columns, mut slopes) = (Columns::all(channels.channels()), slopes);
-    if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
-        narrow.spread(slopes, &mut buffer);
-        (columns, slopes) = (narrow.columns, &buffer);
-    }
+    let rows = ChannelRows::of::<T>(channels.outer(), channels.channels());
+    let mut buffers = None;
     map_columns(
         simd,
-        columns,
+        rows.columns,
         x,
         y,
-        [slopes],
+        rows.spread([slopes], &mut buffers),
         #[inline(always)]
         |[slope], x, _| f(zero, slope, x),
     );
@@ -161,9 +157,9 @@ fn terms<T: Element, S: Simd>(simd: S, [x, dy]: [T::Lanes<S>; 2]) -> [T::Lanes<S
 /// `dslopes[c] = sum min(x, 0) * dy`
 #[inline(always)]
 fn sum_channels<T: Element, S: Simd>(simd: S, channels: Channels, x: [&[T]; 2], dslopes: &mut [T]) {
-    // The sums of x are of no use here.
-    let mut sums = [T::default(); WIDTH];
     if channels.inner() > 1 {
+        // The sums of x are of no use here.
+        let mut sums = [T::default(); TILE];
         for (i, dslopes) in dslopes.chunks_mut(TILE).enumerate() {
             let sums = sums.get_mut(..dslopes.len()).unwrap_or_default();
             sum_planes(
@@ -179,33 +175,11 @@ fn sum_channels<T: Element, S: Simd>(simd: S, channels: Channels, x: [&[T]; 2], 
         }
         return;
     }
-    if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
-        let mut products = [T::default(); WIDTH];
-        let width = narrow.columns.width;
-        let (sums, products) =
-            (sums.get_mut(..width).unwrap_or_default(), products.get_mut(..width).unwrap_or_default());
-        sum_channels_of_rows(simd, narrow.columns, x, [sums, &mut *products]);
-        narrow.join(simd, products);
-        for (to, from) in dslopes.iter_mut().zip(products) {
-            *to = *from;
-        }
-        return;
-    }
-    let all = Columns::all(channels.channels());
-    for (i, dslopes) in dslopes.chunks_mut(WIDTH).enumerate() {
-        let sums = sums.get_mut(..dslopes.len()).unwrap_or_default();
-        sum_channels_of_rows(simd, all.part(i * WIDTH, WIDTH), x, [sums, dslopes]);
-    }
-}
-
-#[inline(always)]
-fn sum_channels_of_rows<T: Element, S: Simd>(simd: S, columns: Columns, x: [&[T]; 2], sums: [&mut [T]; 2]) {
-    sum_columns(
+    ChannelRows::of::<T>(channels.outer(), channels.channels()).sum(
         simd,
-        columns,
         x,
         [],
-        sums,
+        [dslopes],
         #[inline(always)]
         |x, []| terms::<T, S>(simd, x),
     );

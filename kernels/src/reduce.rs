@@ -20,7 +20,7 @@ use crate::{Element, Level, ShapeError};
 /// assert_eq!(sum(Level::detect(), &[1.0f32, 2.0, 3.5]), 6.5);
 /// ```
 pub fn sum<T: Element>(level: Level, x: &[T]) -> T {
-    T::from_f64(dispatch!(level, simd => sum_kernel(simd, x)))
+    T::from_f64(sum_f64(level, x))
 }
 
 /// The dot product `sum x[i] * y[i]`, by fused multiply-add; 0 for empty slices.
@@ -36,7 +36,7 @@ pub fn sum<T: Element>(level: Level, x: &[T]) -> T {
 /// [`ShapeError`] unless `y` is as long as `x`.
 pub fn dot<T: Element>(level: Level, x: &[T], y: &[T]) -> Result<T, ShapeError> {
     expect_len("y", x.len(), y.len())?;
-    Ok(T::from_f64(dispatch!(level, simd => dot_kernel(simd, x, y))))
+    Ok(T::from_f64(dot_f64(level, x, y)))
 }
 
 /// `sum x[i]^2`; 0 for an empty slice. Infinite where a square overflows: see [`norm`].
@@ -47,7 +47,7 @@ pub fn dot<T: Element>(level: Level, x: &[T], y: &[T]) -> Result<T, ShapeError> 
 /// assert_eq!(sum_of_squares(Level::detect(), &[3.0f32, -4.0]), 25.0);
 /// ```
 pub fn sum_of_squares<T: Element>(level: Level, x: &[T]) -> T {
-    T::from_f64(dispatch!(level, simd => dot_kernel(simd, x, x)))
+    T::from_f64(dot_f64(level, x, x))
 }
 
 /// The penalty of L2 regularisation, `0.5 * regularisation * sum w[i]^2`, as [`optimizer_step`](crate::optimizer_step)
@@ -59,7 +59,7 @@ pub fn sum_of_squares<T: Element>(level: Level, x: &[T]) -> T {
 /// assert_eq!(l2_penalty(Level::detect(), 0.1, &[3.0f32, -4.0]), 1.25);
 /// ```
 pub fn l2_penalty<T: Element>(level: Level, regularisation: f64, w: &[T]) -> f64 {
-    0.5 * regularisation * dispatch!(level, simd => dot_kernel(simd, w, w))
+    0.5 * regularisation * dot_f64(level, w, w)
 }
 
 /// The Manhattan (L1) norm `sum |x[i]|`; 0 for an empty slice.
@@ -96,7 +96,7 @@ pub fn norm<T: Element>(level: Level, x: &[T]) -> T {
 /// assert_eq!(mean(Level::detect(), &[1.0f32, 2.0, 6.0]), 3.0);
 /// ```
 pub fn mean<T: Element>(level: Level, x: &[T]) -> T {
-    T::from_f64(dispatch!(level, simd => sum_kernel(simd, x)) / x.len() as f64)
+    T::from_f64(sum_f64(level, x) / x.len() as f64)
 }
 
 /// The biased variance `sum (x[i] - mean)^2 / n`; NaN for an empty slice.
@@ -183,6 +183,14 @@ pub fn histogram<T: Element>(x: &[T], low: f64, high: f64, counts: &mut [u64]) -
         }
     }
     outside
+}
+
+fn sum_f64<T: Element>(level: Level, x: &[T]) -> f64 {
+    dispatch!(level, simd => sum_kernel(simd, x))
+}
+
+fn dot_f64<T: Element>(level: Level, x: &[T], y: &[T]) -> f64 {
+    dispatch!(level, simd => dot_kernel(simd, x, y))
 }
 
 #[inline(always)]

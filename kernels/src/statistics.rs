@@ -14,7 +14,7 @@ use crate::rows::expect_rows;
 use crate::simd::dispatch;
 use crate::{Channels, Element, Level, ShapeError};
 use blocks::Progress;
-use panels::{add_kernel, finish_kernel, panel_len, whole_kernel};
+use panels::panel_len;
 
 /// The mean and the standard deviation of each channel: `std = sqrt(sum (x - mean)^2 / n)`, biased. [`Statistics`] with one
 /// chunk.
@@ -43,7 +43,7 @@ pub fn mean_and_std<T: Element>(
     expect_at_least("channels.per_channel()", 1, channels.per_channel())?;
     expect_len("x", channels.len(), x.len())?;
     expect_results(channels, mean, std)?;
-    dispatch!(level, simd => whole_kernel(simd, channels, x, mean, std));
+    panels::whole(level, channels, x, mean, std);
     Ok(())
 }
 
@@ -150,8 +150,7 @@ impl<'a> Statistics<'a> {
     /// [`ShapeError`] unless `x` is a whole number of rows or images: nothing is then taken in.
     pub fn add<T: Element>(&mut self, level: Level, x: &[T]) -> Result<(), ShapeError> {
         let chunk = rows_of(self.row, "x", x.len())?;
-        let (before, state) = (self.progress, &mut *self.state);
-        self.progress = dispatch!(level, simd => add_kernel(simd, chunk, x, before, state));
+        self.progress = panels::add(level, chunk, x, self.progress, self.state);
         Ok(())
     }
 
@@ -167,7 +166,7 @@ impl<'a> Statistics<'a> {
     ) -> Result<(), ShapeError> {
         expect_data(self.rows())?;
         expect_results(self.row, mean, std)?;
-        dispatch!(level, simd => finish_kernel(simd, self.row, self.progress, self.state, mean, std));
+        panels::finish(level, self.row, self.progress, self.state, mean, std);
         Ok(())
     }
 }

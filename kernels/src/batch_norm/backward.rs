@@ -3,9 +3,9 @@
 use super::forward::{SCALES, Scales, evaluate, normalise, part_of};
 use super::{Affine, AffineGradient, Saved};
 use crate::activation::relu_derivative;
-use crate::moments::Narrow;
 use crate::simd::apply::map;
-use crate::simd::columns::{Columns, WIDTH, map_columns, sum_columns};
+use crate::simd::channel_rows::ChannelRows;
+use crate::simd::columns::{Columns, map_columns};
 use crate::simd::planes::{TILE, map_planes, plane, plane_mut, splat_at, sum_planes};
 use crate::simd::{Arithmetic, Simd};
 use crate::{Activation, Channels, Element, Level};
@@ -49,27 +49,8 @@ fn gradient<T: Element, S: Simd, const RELU: bool>(
     scale * (x - mean).neg_mul_add(slope, dbeta.neg_mul_add(per_n, dy))
 }
 
-/// `[sum dy, sum dy * (x - mean)]` of some columns, from `[x, dy]` and `[mean, inv_std, gamma, beta]`, of which only a ReLU needs all.
-#[inline(always)]
-pub(super) fn sum_gradients<T: Element, S: Simd, const RELU: bool>(
-    simd: S,
-    columns: Columns,
-    x: [&[T]; 2],
-    params: [&[T]; 4],
-    sums: [&mut [T]; 2],
-) {
-    sum_columns(
-        simd,
-        columns,
-        x,
-        params,
-        sums,
-        #[inline(always)]
-        |x, params| gradient_terms::<T, S, RELU>(simd, params, x),
-    );
-}
-
-/// [`sum_gradients`] of at most [`TILE`] channels of planes, from `first` on.
+/// `[sum dy, sum dy * (x - mean)]` of at most [`TILE`] channels of planes, from `first` on, from `[x, dy]` and
+/// `[mean, inv_std, gamma, beta]`, of which only a ReLU needs all.
 #[inline(always)]
 pub(super) fn sum_plane_gradients<T: Element, S: Simd, const RELU: bool>(
     simd: S,
@@ -91,36 +72,23 @@ pub(super) fn sum_plane_gradients<T: Element, S: Simd, const RELU: bool>(
     );
 }
 
-/// [`sum_gradients`] of narrow rows.
+/// [`sum_plane_gradients`] of rows, or of some columns.
 #[inline(always)]
-pub(super) fn sum_narrow_gradients<T: Element, S: Simd, const RELU: bool>(
+pub(super) fn sum_row_gradients<T: Element, S: Simd, const RELU: bool>(
     simd: S,
-    narrow: Narrow,
+    rows: ChannelRows,
     x: [&[T]; 2],
     params: [&[T]; 4],
     sums: [&mut [T]; 2],
 ) {
-    let mut buffers = [[T::default(); WIDTH]; 6];
-    let [mean, inv_std, gamma, beta, sum, product] = buffers.each_mut().map(
+    rows.sum(
+        simd,
+        x,
+        params,
+        sums,
         #[inline(always)]
-        |b| b.get_mut(..narrow.columns.width).unwrap_or_default(),
+        |x, params| gradient_terms::<T, S, RELU>(simd, params, x),
     );
-    let mut spread = [mean, inv_std, gamma, beta];
-    for (to, from) in spread.iter_mut().zip(params) {
-        narrow.spread(from, to);
-    }
-    let spread = spread.map(
-        #[inline(always)]
-        |b| &*b,
-    );
-    sum_gradients::<T, S, RELU>(simd, narrow.columns, x, spread, [&mut *sum, &mut *product]);
-    narrow.join(simd, sum);
-    narrow.join(simd, product);
-    for (to, from) in sums.into_iter().zip([sum, product]) {
-        for (to, from) in to.iter_mut().zip(from) {
-            *to = *from;
-        }
-    }
 }
 
 /// From the sum of `dy * (x - mean)` to that of `dy * z`.
@@ -135,11 +103,11 @@ fn finish_gamma<T: Element, S: Simd>(simd: S, inv_std: &[T], dgamma: &mut [T]) {
     );
 }
 
-/// `dgamma` and `dbeta` of some columns, from `[x, dy]`.
+/// `dgamma` and `dbeta` of rows, or of some columns, from `[x, dy]`.
 #[inline(always)]
-pub(crate) fn column_gradients<T: Element, S: Simd, const RELU: bool>(
+pub(crate) fn row_gradients<T: Element, S: Simd, const RELU: bool>(
     simd: S,
-    columns: Columns,
+    rows: ChannelRows,
     x: [&[T]; 2],
     affine: Affine<'_, T>,
     saved: Saved<'_, T>,
@@ -147,7 +115,7 @@ pub(crate) fn column_gradients<T: Element, S: Simd, const RELU: bool>(
 ) {
     let AffineGradient { gamma, beta } = gradients;
     let params = [saved.mean, saved.inv_std, affine.gamma, affine.beta];
-    sum_gradients::<T, S, RELU>(simd, columns, x, params, [beta, &mut *gamma]);
+    sum_row_gradients::<T, S, RELU>(simd, rows, x, params, [beta, &mut *gamma]);
     finish_gamma(simd, saved.inv_std, gamma);
 }
 
@@ -277,27 +245,12 @@ pub(super) fn backward_kernel<T: Element, S: Simd, const RELU: bool>(
         }
         return;
     }
-    let mut buffers;
-    let mut columns = Columns::all(channels.channels());
-    let params: [&[T]; 6];
-    if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
-        columns = narrow.columns;
-        let sums = [&mut *dbeta, &mut *dgamma];
-        let all = [saved.mean, saved.inv_std, gamma, beta];
-        sum_narrow_gradients::<T, S, RELU>(simd, narrow, [x, dy.unwrap_or(dx)], all, sums);
-        finish_gamma(simd, saved.inv_std, dgamma);
-        buffers = [[T::default(); WIDTH]; 6];
-        let all = [saved.mean, saved.inv_std, gamma, beta, &*dgamma, &*dbeta];
-        for (to, from) in buffers.iter_mut().zip(all) {
-            narrow.spread(from, to);
-        }
-        params = buffers.each_ref().map(|b| &b[..]);
-    } else {
-        let gradients = AffineGradient { gamma: &mut *dgamma, beta: &mut *dbeta };
-        column_gradients::<T, S, RELU>(simd, columns, [x, dy.unwrap_or(dx)], affine, saved, gradients);
-        params = [saved.mean, saved.inv_std, gamma, beta, dgamma, dbeta];
-    }
-    map_gradients::<T, S, RELU>(simd, columns, n, x, dy, dx, params);
+    let rows = ChannelRows::of::<T>(channels.outer(), channels.channels());
+    let gradients = AffineGradient { gamma: &mut *dgamma, beta: &mut *dbeta };
+    row_gradients::<T, S, RELU>(simd, rows, [x, dy.unwrap_or(dx)], affine, saved, gradients);
+    let mut buffers = None;
+    let params = rows.spread([saved.mean, saved.inv_std, gamma, beta, dgamma, dbeta], &mut buffers);
+    map_gradients::<T, S, RELU>(simd, rows.columns, n, x, dy, dx, params);
 }
 
 /// Elements whose derivatives are computed at a time.
@@ -342,17 +295,9 @@ pub(super) fn activation_kernel<T: Element, S: Simd>(
         }
         return;
     }
-    let mut buffers;
-    let mut columns = Columns::all(channels.channels());
-    let mut params = params;
-    if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
-        buffers = [[T::default(); WIDTH]; 4];
-        for (to, from) in buffers.iter_mut().zip(params) {
-            narrow.spread(from, to);
-        }
-        columns = narrow.columns;
-        params = buffers.each_ref().map(|b| &b[..]);
-    }
+    let rows = ChannelRows::of::<T>(channels.outer(), channels.channels());
+    let mut buffers = None;
+    let (columns, params) = (rows.columns, rows.spread(params, &mut buffers));
     let pitch = columns.pitch.max(1);
     for (row, (x, dx)) in x.chunks(pitch).zip(dx.chunks_mut(pitch)).enumerate() {
         let dy = if let Some(dy) = dy { columns.row(dy, row.saturating_mul(pitch)) } else { &[] };

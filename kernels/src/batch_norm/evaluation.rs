@@ -1,11 +1,11 @@
 //! The kernels of evaluation: statistics that are known before.
 
-use super::backward::{sum_gradients, sum_narrow_gradients, sum_plane_gradients};
+use super::backward::{sum_plane_gradients, sum_row_gradients};
 use super::forward::{SCALES, Scales, evaluate, part_of};
 use super::{Affine, AffineGradient, Running};
-use crate::moments::Narrow;
 use crate::simd::apply::map;
-use crate::simd::columns::{Columns, WIDTH, map_columns};
+use crate::simd::channel_rows::ChannelRows;
+use crate::simd::columns::{Columns, map_columns};
 use crate::simd::planes::{TILE, map_planes};
 use crate::simd::{Arithmetic, Simd};
 use crate::{Channels, Element};
@@ -59,11 +59,9 @@ pub(super) fn evaluate_backward_kernel<T: Element, S: Simd>(
             let sums = [dbeta, dgamma];
             sum_plane_gradients::<T, S, false>(simd, channels, i * TILE, operands, [mean; 4], sums);
         }
-    } else if let Some(narrow) = Narrow::of::<T>(channels.outer(), channels.channels()) {
-        sum_narrow_gradients::<T, S, false>(simd, narrow, operands, params, sums);
     } else {
-        let columns = Columns::all(channels.channels());
-        sum_gradients::<T, S, false>(simd, columns, operands, params, sums);
+        let rows = ChannelRows::of::<T>(channels.outer(), channels.channels());
+        sum_row_gradients::<T, S, false>(simd, rows, operands, params, sums);
     }
     let lanes = T::Lanes::<S>::splat(simd, epsilon);
     map(
@@ -100,13 +98,12 @@ fn map_scaled<T: Element, S: Simd, const P: usize>(
     f: impl Fn([T::Lanes<S>; P], T::Lanes<S>) -> T::Lanes<S>,
 ) {
     let mut scales = Scales::new();
-    let narrow =
-        if channels.inner() == 1 { Narrow::of::<T>(channels.outer(), channels.channels()) } else { None };
-    let mut buffers;
+    let rows = ChannelRows::of::<T>(channels.outer(), channels.channels());
+    let mut buffers = None;
     for (i, gamma) in gamma.chunks(SCALES).enumerate() {
         let first = i * SCALES;
         let mut params = part_of(params, first);
-        let Some(scale) = scales.0.get_mut(..gamma.len()) else { return };
+        let scale = scales.room(gamma.len());
         if let Some(variance) = params.first_mut() {
             evaluation_scale(simd, epsilon, [gamma, variance], scale);
             *variance = scale;
@@ -136,15 +133,7 @@ fn map_scaled<T: Element, S: Simd, const P: usize>(
             }
             continue;
         }
-        let mut columns = Columns::all(channels.channels()).part(first, SCALES);
-        if let Some(narrow) = narrow {
-            buffers = [[T::default(); WIDTH]; P];
-            for (to, from) in buffers.iter_mut().zip(params) {
-                narrow.spread(from, to);
-            }
-            columns = narrow.columns;
-            params = buffers.each_ref().map(|b| &b[..]);
-        }
+        let (columns, params) = (rows.columns.part(first, SCALES), rows.spread(params, &mut buffers));
         match x {
             Some(x) => map_columns(
                 simd,
@@ -196,7 +185,7 @@ pub(super) fn fold_kernel<T: Element, S: Simd>(
     let running = running.mean.chunks(SCALES).zip(running.variance.chunks(SCALES));
     let all = affine.zip(running).zip(bias.chunks_mut(SCALES));
     for (i, (((gamma, beta), (mean, variance)), bias)) in all.enumerate() {
-        let Some(scale) = scales.0.get_mut(..bias.len()) else { return };
+        let scale = scales.room(bias.len());
         evaluation_scale(simd, epsilon, [gamma, variance], scale);
         map(
             simd,

@@ -2,9 +2,10 @@
 //! statistics some columns at a time, maps some rows. Planes go some channels at a time.
 
 use super::{Affine, BatchNorm, RunningMut, RunningVariance, SavedMut};
-use crate::moments::{Narrow, column_moments, narrow_moments, plane_moments};
+use crate::moments::{plane_moments, row_moments};
 use crate::simd::apply::map;
-use crate::simd::columns::{Columns, WIDTH, map_columns};
+use crate::simd::channel_rows::ChannelRows;
+use crate::simd::columns::{Columns, map_columns};
 use crate::simd::planes::{TILE, map_planes};
 use crate::simd::{Arithmetic, Simd};
 use crate::{Activation, Channels, Element, Level};
@@ -98,20 +99,38 @@ impl<T: Element> Finish<T> {
 
 /// Columns whose scales are computed at a time.
 pub(super) const SCALES: usize = 1024;
+/// Columns that are few: a room for more takes longer to clear than they take.
+const FEW: usize = 256;
 
-/// Scales, each row of them read anew: in whole cache lines.
+/// Values one a column, each row of them read anew: in whole cache lines.
+pub(super) struct Scales<T> {
+    few: Option<Lines<[T; FEW]>>,
+    many: Option<Lines<[T; SCALES]>>,
+}
+
 #[repr(align(64))]
-pub(super) struct Scales<T>(pub(super) [T; SCALES]);
+struct Lines<A>(A);
 
 impl<T: Element> Scales<T> {
     pub(super) fn new() -> Self {
-        Self([T::default(); SCALES])
+        Self { few: None, many: None }
+    }
+
+    /// Room for `len` values, at most [`SCALES`].
+    #[inline(always)]
+    pub(super) fn room(&mut self, len: usize) -> &mut [T] {
+        let room = if len <= FEW {
+            &mut self.few.get_or_insert(Lines([T::default(); FEW])).0[..]
+        } else {
+            &mut self.many.get_or_insert(Lines([T::default(); SCALES])).0[..]
+        };
+        room.get_mut(..len).unwrap_or_default()
     }
 
     /// `a * b * factor` of two parameters.
     #[inline(always)]
     pub(super) fn products<S: Simd>(&mut self, simd: S, [a, b]: [&[T]; 2], factor: T) -> &[T] {
-        let Some(scale) = self.0.get_mut(..a.len()) else { return &[] };
+        let scale = self.room(a.len());
         let factor = T::Lanes::<S>::splat(simd, factor);
         map(
             simd,
@@ -153,18 +172,18 @@ pub(super) fn evaluate<T: Element, S: Simd>(
     (x - mean).mul_add(scale, beta)
 }
 
-/// `mean`, `inv_std` and the running statistics of some columns. `pivot` is scratch.
+/// `mean`, `inv_std` and the running statistics of rows, or of some columns. `pivot` is scratch.
 #[inline(always)]
-pub(crate) fn column_statistics<T: Element, S: Simd>(
+pub(crate) fn row_statistics<T: Element, S: Simd>(
     simd: S,
     batch: &Batch<T>,
-    columns: Columns,
+    rows: ChannelRows,
     x: &[T],
     running: [&mut [T]; 2],
     [mean, inv_std]: [&mut [T]; 2],
     pivot: &mut [T],
 ) {
-    column_moments(simd, columns, x, batch.n, [&mut *mean, &mut *inv_std], pivot);
+    row_moments(simd, rows, x, batch.n, [&mut *mean, &mut *inv_std], pivot);
     batch.finish(simd, mean, inv_std, running);
 }
 
@@ -226,26 +245,14 @@ pub(super) fn forward_kernel<T: Element, S: Simd>(
         }
         return;
     }
-    let mut buffers;
-    let mut columns = Columns::all(count);
-    let params: [&[T]; 4];
-    if let Some(narrow) = Narrow::of::<T>(outer, count) {
-        narrow_moments(simd, narrow, x, batch.n, [&mut *mean, &mut *inv_std]);
-        batch.finish(simd, mean, inv_std, [running.mean, running.variance]);
-        buffers = [[T::default(); WIDTH]; 4];
-        for (to, from) in buffers.iter_mut().zip([&*mean, inv_std, affine.gamma, affine.beta]) {
-            narrow.spread(from, to);
-        }
-        columns = narrow.columns;
-        params = buffers.each_ref().map(|b| &b[..]);
-    } else {
-        // The pivots lie in the first row of y until it is written.
-        let pivot = y.get_mut(..count).unwrap_or_default();
-        let running = [running.mean, running.variance];
-        column_statistics(simd, batch, columns, x, running, [&mut *mean, &mut *inv_std], pivot);
-        params = [mean, inv_std, affine.gamma, affine.beta];
-    }
-    map_normalised(simd, columns, x, y, params, finish);
+    let rows = ChannelRows::of::<T>(outer, count);
+    // The pivots lie in the first row of y until it is written.
+    let pivot = y.get_mut(..count).unwrap_or_default();
+    let running = [running.mean, running.variance];
+    row_statistics(simd, batch, rows, x, running, [&mut *mean, &mut *inv_std], pivot);
+    let mut buffers = None;
+    let params = rows.spread([&*mean, inv_std, affine.gamma, affine.beta], &mut buffers);
+    map_normalised(simd, rows.columns, x, y, params, finish);
 }
 
 /// `y` of the channels from `first` on, an image at a time.

@@ -136,7 +136,7 @@ fn expect_fused<T: Element>(
     Ok(n)
 }
 
-fn backward<T: Element>(
+pub(super) fn backward<T: Element>(
     level: Level,
     channels: Channels,
     n: T,

@@ -5,7 +5,7 @@ use crate::batch_norm::{Affine, AffineGradient, Saved, SavedMut, normalise};
 use crate::moments::deviations;
 use crate::reduce::sum_kernel;
 use crate::simd::apply::{fold_sums, map};
-use crate::simd::columns::sum_block;
+use crate::simd::column_sums::sum_block;
 use crate::simd::{Arithmetic, Simd};
 
 /// Rows that go through each pass together, so that none waits for its own sums; fewer where they would not stay in L1.

@@ -4,11 +4,11 @@
 
 use super::{Parallel, bands, cut, cut_mut, fork};
 use crate::batch_norm::{
-    Batch, Finish, column_gradients, column_statistics, expect_backward, expect_forward, map_gradients,
-    map_normalised,
+    Batch, Finish, expect_backward, expect_forward, map_gradients, map_normalised, row_gradients,
+    row_statistics,
 };
 use crate::error::expect_len;
-use crate::moments::Narrow;
+use crate::simd::channel_rows::ChannelRows;
 use crate::simd::columns::Columns;
 use crate::simd::dispatch;
 use crate::{
@@ -23,7 +23,7 @@ const UNIT: usize = if cfg!(test) { 16 } else { 64 };
 
 /// How many pieces there may be.
 fn pieces<T: Element>(pool: &impl Parallel, channels: Channels) -> usize {
-    if channels.inner() > 1 || Narrow::of::<T>(channels.outer(), channels.channels()).is_some() {
+    if channels.inner() > 1 || ChannelRows::of::<T>(channels.outer(), channels.channels()).are_narrow() {
         return 1;
     }
     pool.threads().min(channels.len() / PIECE)
@@ -77,7 +77,8 @@ pub fn batch_norm_forward_on<T: Element, P: Parallel>(
         all,
         &|columns, [mean, inv_std, running_mean, running_variance, pivot]| {
             let running = [running_mean, running_variance];
-            dispatch!(level, simd => column_statistics(simd, batch, columns, x, running, [mean, inv_std], pivot));
+            let rows = ChannelRows::wide(columns);
+            dispatch!(level, simd => row_statistics(simd, batch, rows, x, running, [mean, inv_std], pivot));
         },
     )?;
     let params = [&*mean, inv_std, affine.gamma, affine.beta];
@@ -159,7 +160,8 @@ fn gradients<T: Element>(
         let saved = Saved { mean: part(saved.mean), inv_std: part(saved.inv_std) };
         let affine = Affine { gamma: part(gamma), beta: part(gamma) };
         let gradients = AffineGradient { gamma: dgamma, beta: dbeta };
-        dispatch!(level, simd => column_gradients::<_, _, false>(simd, columns, x, affine, saved, gradients));
+        let rows = ChannelRows::wide(columns);
+        dispatch!(level, simd => row_gradients::<_, _, false>(simd, rows, x, affine, saved, gradients));
     })
 }
 

@@ -100,10 +100,10 @@ pub(crate) fn map_sum<T: Element, S: Simd, const IN: usize, const OUT: usize, co
 }
 
 /// A slice as whole blocks and a tail.
-type Parts<'a, T> = (&'a [<T as Element>::Block], &'a [T]);
-type PartsMut<'a, T> = (&'a mut [<T as Element>::Block], &'a mut [T]);
+pub(crate) type Parts<'a, T> = (&'a [<T as Element>::Block], &'a [T]);
+pub(crate) type PartsMut<'a, T> = (&'a mut [<T as Element>::Block], &'a mut [T]);
 type Inputs<'a, T, const N: usize> = [Parts<'a, T>; N];
-type Outputs<'a, T, const N: usize> = [PartsMut<'a, T>; N];
+pub(crate) type Outputs<'a, T, const N: usize> = [PartsMut<'a, T>; N];
 
 /// Inputs and outputs as blocks and tails, and how many blocks: one length that the optimiser knows, so that a loop over them needs no
 /// bounds checks. Nothing where the slices are not equally long.
@@ -129,8 +129,17 @@ fn split_alike<'a, T: Element, const IN: usize, const OUT: usize>(
     Some((x, parts, blocks))
 }
 
-const fn empty<'a, A>() -> &'a mut [A] {
+pub(crate) const fn empty<'a, A>() -> &'a mut [A] {
     &mut []
+}
+
+/// Slices of nothing.
+#[inline(always)]
+pub(super) fn none<'a, T, const N: usize>() -> [&'a mut [T]; N] {
+    [(); N].map(
+        #[inline(always)]
+        |()| empty(),
+    )
 }
 
 /// `y[i] = f(x[i], y[i])` for the blocks of `range`.
@@ -260,7 +269,8 @@ pub(crate) fn fold<T: Element, S: Simd, const N: usize, const K: usize>(
     let lanes = x.first().map_or(0, |(_, tail)| tail.len());
     for (i, acc) in acc.iter_mut().enumerate() {
         if i < rest {
-            *acc = step(*acc, load_blocks::<T, S, N>(simd, &x, 4 * count + i));
+            let Some(xs) = load_blocks::<T, S, N>(simd, &x, 4 * count + i) else { return [init; K] };
+            *acc = step(*acc, xs);
         } else if i == rest && lanes > 0 {
             let stepped = step(*acc, load_tails::<T, S, N>(simd, &x));
             for (acc, stepped) in acc.iter_mut().zip(stepped) {
@@ -337,7 +347,7 @@ pub(crate) fn take_chunk<'a, T: Element, const N: usize>(x: &mut [&'a [T]; N]) -
 
 /// Each slice as whole blocks and a tail.
 #[inline(always)]
-pub(super) fn split<T: Element, const N: usize>(x: [&[T]; N]) -> [(&[T::Block], &[T]); N] {
+pub(crate) fn split<T: Element, const N: usize>(x: [&[T]; N]) -> [(&[T::Block], &[T]); N] {
     // A loop: `map` of an array may be left out of line.
     let mut parts: [(&[T::Block], &[T]); N] = [(&[], &[]); N];
     for (part, x) in parts.iter_mut().zip(x) {
@@ -356,25 +366,23 @@ pub(crate) fn cut<A, B, const N: usize>(x: &mut [(&[A], B); N], n: usize) -> boo
     true
 }
 
-/// Block `i` of each slice.
+/// Block `i` of each slice. Nothing past an end: of slices of one length a single check leaves the loop.
 #[inline(always)]
-pub(super) fn load_blocks<T: Element, S: Simd, const N: usize>(
+pub(crate) fn load_blocks<T: Element, S: Simd, const N: usize>(
     simd: S,
     x: &[(&[T::Block], &[T]); N],
     i: usize,
-) -> [T::Lanes<S>; N] {
+) -> Option<[T::Lanes<S>; N]> {
     let mut xs = [T::Lanes::<S>::splat(simd, T::default()); N];
     for (v, (body, _)) in xs.iter_mut().zip(x) {
-        if let Some(block) = body.get(i) {
-            *v = T::Lanes::<S>::load(simd, block);
-        }
+        *v = T::Lanes::<S>::load(simd, body.get(i)?);
     }
-    xs
+    Some(xs)
 }
 
 /// The tail of each slice, 0 in the missing lanes.
 #[inline(always)]
-pub(super) fn load_tails<T: Element, S: Simd, const N: usize>(
+pub(crate) fn load_tails<T: Element, S: Simd, const N: usize>(
     simd: S,
     x: &[(&[T::Block], &[T]); N],
 ) -> [T::Lanes<S>; N] {

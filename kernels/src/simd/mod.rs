@@ -20,6 +20,8 @@ pub(crate) mod apply;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+pub(crate) mod channel_rows;
+pub(crate) mod column_sums;
 pub(crate) mod columns;
 mod pair;
 pub(crate) mod planes;

@@ -3,7 +3,8 @@
 //! Lanes run along a plane.
 
 use super::apply::{cut, load_blocks, load_tails, split};
-use super::columns::{CHAIN, add_exactly, load_last, store_last, sum_block};
+use super::column_sums::{CHAIN, add_exactly, sum_block};
+use super::columns::{load_last, store_last};
 use super::{Arithmetic, Lanes, Simd};
 use crate::{Channels, Element};
 
@@ -77,8 +78,9 @@ fn map_plane<T: Element, S: Simd, const N: usize>(
         return;
     }
     for (i, block) in body.iter_mut().enumerate() {
+        let Some(x) = load_blocks::<T, S, N>(simd, &x, i) else { return };
         let old = T::Lanes::<S>::load(simd, block);
-        f(load_blocks::<T, S, N>(simd, &x, i), old).store(block);
+        f(x, old).store(block);
     }
     if tail > 0 {
         store_last::<T, S>(f(last, old), y);
@@ -204,7 +206,8 @@ fn sum_piece<T: Element, S: Simd, const N: usize, const P: usize>(
         (*sum, *product) = (*sum + s, *product + p);
     }
     for i in SUM_BLOCKS * count..blocks {
-        let [a, b] = terms(load_blocks::<T, S, N>(simd, &x, i), params);
+        let Some(xs) = load_blocks::<T, S, N>(simd, &x, i) else { return 0 };
+        let [a, b] = terms(xs, params);
         (*sum, *product) = (*sum + a, a.mul_add(b, *product));
     }
     let lanes = x.first().map_or(0, |(_, tail)| tail.len());

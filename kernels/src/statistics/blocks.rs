@@ -24,7 +24,7 @@
 
 use crate::Element;
 use crate::simd::apply::map;
-use crate::simd::columns::add_exactly;
+use crate::simd::column_sums::add_exactly;
 use crate::simd::{Arithmetic, Simd};
 
 /// One value a channel of each: the mean and what its rounding lost, the spread and what its rounding lost, the sum and the sum of squares

@@ -6,7 +6,8 @@
 use super::blocks::{Moments, Progress, close_block, part, results, widen_last};
 use crate::Element;
 use crate::simd::apply::map;
-use crate::simd::columns::{Columns, add_exactly, load_last, store_last};
+use crate::simd::column_sums::add_exactly;
+use crate::simd::columns::{Columns, load_last, store_last};
 use crate::simd::{Arithmetic, Simd};
 
 /// Columns whose moments are taken at a time.
@@ -31,9 +32,9 @@ pub(super) const fn sets(channels: usize) -> usize {
     whole * ENOUGH.div_ceil(whole * channels)
 }
 
-/// Adds the columns of whole rows.
+/// Adds whole rows.
 #[inline(always)]
-pub(super) fn add<T: Element, S: Simd>(
+fn add_whole<T: Element, S: Simd>(
     simd: S,
     columns: Columns,
     x: &[T],
@@ -65,11 +66,12 @@ pub(super) fn add<T: Element, S: Simd>(
     }
 }
 
-/// Adds rows of few channels, `sets` of which count as one.
+/// Adds the channels from `first` on of rows, `sets` of which count as one.
 #[inline(always)]
-pub(super) fn add_narrow<T: Element, S: Simd>(
+pub(super) fn add<T: Element, S: Simd>(
     simd: S,
     channels: usize,
+    first: usize,
     x: &[T],
     progress: &mut Progress,
     moments: &mut Moments<'_>,
@@ -90,7 +92,7 @@ pub(super) fn add_narrow<T: Element, S: Simd>(
             }
         }
     }
-    add(simd, Columns::all(width), whole, progress, moments);
+    add_whole(simd, Columns::all(width).part(first, PANEL), whole, progress, moments);
     if !tail.is_empty() {
         add_part(simd, tail, 0, progress, moments);
     }
@@ -194,32 +196,16 @@ fn link<S: Simd>(d: S::F64, [sum, square]: [S::F64; 2]) -> [S::F64; 2] {
     [sum + d, d.mul_add(d, square)]
 }
 
-/// The results of columns; the moments are overwritten.
+/// The results; the moments are overwritten. `channels` are those of a row.
 #[inline(always)]
 #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 values")]
 pub(super) fn finish<T: Element, S: Simd>(
     simd: S,
+    channels: usize,
     progress: Progress,
     moments: &mut Moments<'_>,
     results_of: [&mut [T]; 2],
 ) {
-    if progress.open > 0 {
-        close_block(simd, progress.closed, progress.open, part(moments, 0, PANEL));
-    }
-    results(simd, progress.rows as f64, part(moments, 0, PANEL), results_of);
-}
-
-/// The results of few channels; the moments are overwritten.
-#[inline(always)]
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 values")]
-pub(super) fn finish_narrow<T: Element, S: Simd>(
-    simd: S,
-    progress: Progress,
-    moments: &mut Moments<'_>,
-    results_of: [&mut [T]; 2],
-) {
-    let [mean, _] = &results_of;
-    let channels = mean.len();
     let begun = begun(channels, progress.rows);
     let Progress { closed, open, .. } = progress;
     if closed > 0 {
@@ -230,16 +216,18 @@ pub(super) fn finish_narrow<T: Element, S: Simd>(
             close_block(simd, closed, open, part(moments, begun, PANEL));
         }
     }
-    let mut counts = [0.0; PANEL];
-    for (i, n) in counts.iter_mut().enumerate() {
-        *n = (closed + open + u64::from(i < begun)) as f64;
-    }
-    // Halves onto halves: what has no values comes last.
     let mut left = sets(channels);
-    while left > 1 {
-        let half = left / 2;
-        join(simd, (left - half) * channels, half * channels, &mut counts, moments);
-        left -= half;
+    if left > 1 {
+        let mut counts = [0.0; PANEL];
+        for (i, n) in counts.iter_mut().enumerate() {
+            *n = (closed + open + u64::from(i < begun)) as f64;
+        }
+        // Halves onto halves: what has no values comes last.
+        while left > 1 {
+            let half = left / 2;
+            join(simd, (left - half) * channels, half * channels, &mut counts, moments);
+            left -= half;
+        }
     }
     results(simd, progress.rows as f64, part(moments, 0, channels), results_of);
 }

@@ -5,10 +5,9 @@
 use super::blocks::{Moments, Progress};
 use super::columns::{self, PANEL, sets};
 use super::planes::{self, Tile};
-use crate::simd::Simd;
-use crate::simd::columns::Columns;
 use crate::simd::planes::TILE;
-use crate::{Channels, Element};
+use crate::simd::{Simd, dispatch};
+use crate::{Channels, Element, Level};
 
 /// Elements of state for each column, for each channel of planes, and for a panel of either.
 const COLUMN: usize = 6;
@@ -34,28 +33,20 @@ const fn panel_of(shape: Channels) -> usize {
 }
 
 /// A data set in one call: each panel is one chunk.
-#[inline(always)]
-pub(super) fn whole_kernel<T: Element, S: Simd>(
-    simd: S,
-    shape: Channels,
-    x: &[T],
-    mean: &mut [T],
-    std: &mut [T],
-) {
+pub(super) fn whole<T: Element>(level: Level, shape: Channels, x: &[T], mean: &mut [T], std: &mut [T]) {
     let Room(state) = &mut Room([0.0; STATE]);
     let count = panel_of(shape);
     for (i, (mean, std)) in mean.chunks_mut(count).zip(std.chunks_mut(count)).enumerate() {
         let Some(state) = state.get_mut(..panel_len(shape, mean.len())) else { return };
         state.fill(0.0);
-        let progress = add_panel(simd, shape, i * count, x, Progress::default(), state);
-        finish_panel(simd, shape, progress, state, [mean, std]);
+        let progress = add_panel(level, shape, i * count, x, Progress::default(), state);
+        finish_panel(level, shape, progress, state, [mean, std]);
     }
 }
 
 /// Adds a chunk; returns how far it came.
-#[inline(always)]
-pub(super) fn add_kernel<T: Element, S: Simd>(
-    simd: S,
+pub(super) fn add<T: Element>(
+    level: Level,
     chunk: Channels,
     x: &[T],
     before: Progress,
@@ -65,15 +56,14 @@ pub(super) fn add_kernel<T: Element, S: Simd>(
     let mut after = before;
     for (i, panel) in state.chunks_mut(panel_len(chunk, count).max(1)).enumerate() {
         // The same for every panel.
-        after = add_panel(simd, chunk, i * count, x, before, panel);
+        after = add_panel(level, chunk, i * count, x, before, panel);
     }
     after
 }
 
 /// The results of what came, from a copy of the state.
-#[inline(always)]
-pub(super) fn finish_kernel<T: Element, S: Simd>(
-    simd: S,
+pub(super) fn finish<T: Element>(
+    level: Level,
     shape: Channels,
     progress: Progress,
     state: &[f64],
@@ -88,13 +78,34 @@ pub(super) fn finish_kernel<T: Element, S: Simd>(
         for (to, from) in copy.iter_mut().zip(panel) {
             *to = *from;
         }
-        finish_panel(simd, shape, progress, copy, [mean, std]);
+        finish_panel(level, shape, progress, copy, [mean, std]);
     }
+}
+
+fn add_panel<T: Element>(
+    level: Level,
+    chunk: Channels,
+    first: usize,
+    x: &[T],
+    before: Progress,
+    state: &mut [f64],
+) -> Progress {
+    dispatch!(level, simd => add_kernel(simd, chunk, first, x, before, state))
+}
+
+fn finish_panel<T: Element>(
+    level: Level,
+    shape: Channels,
+    progress: Progress,
+    state: &mut [f64],
+    results: [&mut [T]; 2],
+) {
+    dispatch!(level, simd => finish_kernel(simd, shape, progress, state, results));
 }
 
 /// Adds a chunk to the channels from `first` on, whose state that is; returns how far it came.
 #[inline(always)]
-fn add_panel<T: Element, S: Simd>(
+fn add_kernel<T: Element, S: Simd>(
     simd: S,
     chunk: Channels,
     first: usize,
@@ -104,13 +115,7 @@ fn add_panel<T: Element, S: Simd>(
 ) -> Progress {
     let mut progress = before;
     if chunk.inner() == 1 {
-        let mut moments = columns_of(state);
-        if sets(chunk.channels()) > 1 {
-            columns::add_narrow(simd, chunk.channels(), x, &mut progress, &mut moments);
-        } else {
-            let columns = Columns::all(chunk.channels()).part(first, PANEL);
-            columns::add(simd, columns, x, &mut progress, &mut moments);
-        }
+        columns::add(simd, chunk.channels(), first, x, &mut progress, &mut columns_of(state));
     } else {
         planes::add(simd, chunk, first, x, &mut progress, &mut tile_of(state));
     }
@@ -120,7 +125,7 @@ fn add_panel<T: Element, S: Simd>(
 
 /// The results of a panel, whose state is overwritten.
 #[inline(always)]
-fn finish_panel<T: Element, S: Simd>(
+fn finish_kernel<T: Element, S: Simd>(
     simd: S,
     shape: Channels,
     progress: Progress,
@@ -129,10 +134,8 @@ fn finish_panel<T: Element, S: Simd>(
 ) {
     if shape.inner() != 1 {
         planes::finish(simd, progress, &mut tile_of(state), results);
-    } else if sets(shape.channels()) > 1 {
-        columns::finish_narrow(simd, progress, &mut columns_of(state), results);
     } else {
-        columns::finish(simd, progress, &mut columns_of(state), results);
+        columns::finish(simd, shape.channels(), progress, &mut columns_of(state), results);
     }
 }
 

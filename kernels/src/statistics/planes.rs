@@ -4,7 +4,7 @@
 
 use super::blocks::{Progress, close_block, results, widen_last};
 use crate::moments::squares;
-use crate::simd::columns::sum_block;
+use crate::simd::column_sums::sum_block;
 use crate::simd::planes::{TILE, plane};
 use crate::simd::{Arithmetic, Lanes, Simd};
 use crate::{Channels, Element};
