@@ -70,7 +70,7 @@ pub(crate) fn row_moments<T: Element, S: Simd>(
     }
 }
 
-/// A guess of each channel's mean: the average of eight rows spread over the batch, some of them twice where there are fewer.
+/// A guess of each channel's mean: the average of eight rows spread over the batch, some of them more than once where there are fewer.
 #[inline(always)]
 fn guess_channels<T: Element, S: Simd>(simd: S, rows: ChannelRows, x: &[T], pivot: &mut [T]) {
     let columns = rows.columns;
