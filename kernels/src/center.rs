@@ -3,7 +3,7 @@
 //! Fit on the training split, apply to every split.
 
 use crate::error::expect_len;
-use crate::simd::apply::{Outputs, cut, empty, load_blocks, load_tails, split};
+use crate::simd::apply::{Outputs, cut, cut_mut, empty, load_blocks, load_tails, split};
 use crate::simd::channel_rows::ChannelRows;
 use crate::simd::columns::map_columns;
 use crate::simd::planes::{map_planes, splat_at};
@@ -192,12 +192,8 @@ fn center_rows<T: Element, S: Simd, const G: usize>(
         (*bytes, *part) = (T::blocks_of_bytes(pixels), T::blocks_mut(y));
     }
     // Cut to one length that the optimiser knows, the loop needs no bounds checks.
-    if !cut(&mut params, blocks) || !cut(&mut bytes, blocks) {
+    if !cut(&mut params, blocks) || !cut(&mut bytes, blocks) || !cut_mut(&mut parts, blocks) {
         return;
-    }
-    for (body, _) in &mut parts {
-        let Some(first) = core::mem::take(body).get_mut(..blocks) else { return };
-        *body = first;
     }
     for i in 0..blocks {
         let Some([mean, scale]) = load_blocks::<T, S, 2>(simd, &params, i) else { return };

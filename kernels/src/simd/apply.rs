@@ -123,8 +123,8 @@ fn split_alike<'a, T: Element, const IN: usize, const OUT: usize>(
     if !cut(&mut x, blocks) {
         return None;
     }
-    for (body, _) in &mut parts {
-        *body = core::mem::take(body).get_mut(..blocks)?;
+    if !cut_mut(&mut parts, blocks) {
+        return None;
     }
     Some((x, parts, blocks))
 }
@@ -361,6 +361,16 @@ pub(crate) fn split<T: Element, const N: usize>(x: [&[T]; N]) -> [(&[T::Block], 
 pub(crate) fn cut<A, B, const N: usize>(x: &mut [(&[A], B); N], n: usize) -> bool {
     for (body, _) in x {
         let Some(first) = body.get(..n) else { return false };
+        *body = first;
+    }
+    true
+}
+
+/// As [`cut`].
+#[inline(always)]
+pub(crate) fn cut_mut<A, B, const N: usize>(x: &mut [(&mut [A], B); N], n: usize) -> bool {
+    for (body, _) in x {
+        let Some(first) = core::mem::take(body).get_mut(..n) else { return false };
         *body = first;
     }
     true

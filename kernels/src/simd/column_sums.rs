@@ -2,7 +2,7 @@
 //!
 //! Several rows are taken at a time, so that parameters and sums are loaded once for all of them.
 
-use super::apply::{Outputs, cut, empty, load_blocks, load_tails, map, none, split};
+use super::apply::{Outputs, cut, cut_mut, empty, load_blocks, load_tails, map, none, split};
 use super::columns::Columns;
 use super::{Arithmetic, Lanes, Simd};
 use crate::Element;
@@ -218,17 +218,13 @@ fn sum_rows<T: Element, S: Simd, const N: usize, const P: usize, const K: usize,
         *part = T::blocks_mut(sums.get_mut(..width).unwrap_or_default());
     }
     // Cut to one length that the optimiser knows, the loop needs no bounds checks.
-    if !cut(&mut params, blocks) {
+    if !cut(&mut params, blocks) || !cut_mut(&mut parts, blocks) {
         return;
     }
     for row in &mut rows {
         if !cut(row, blocks) {
             return;
         }
-    }
-    for (body, _) in &mut parts {
-        let Some(first) = core::mem::take(body).get_mut(..blocks) else { return };
-        *body = first;
     }
     let zero = T::Lanes::<S>::splat(simd, T::default());
     for i in 0..blocks {
