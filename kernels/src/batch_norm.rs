@@ -12,7 +12,6 @@
 //! ```
 
 use crate::error::{expect_at_least, expect_len};
-use crate::simd::dispatch;
 use crate::{Activation, Channels, Element, Level, ShapeError};
 
 mod backward;
@@ -20,15 +19,14 @@ mod evaluation;
 mod forward;
 mod frozen;
 mod fused;
+mod kernels;
 
-pub(crate) use backward::{map_gradients, row_gradients};
-pub(crate) use forward::{Batch, Finish, map_normalised, normalise, row_statistics};
+pub(crate) use forward::{Batch, Finish, normalise};
 pub use frozen::{batch_norm_evaluate_backward, batch_norm_evaluate_backward_in_place};
 pub use fused::{
     batch_norm_activation_backward, batch_norm_activation_backward_in_place, batch_norm_activation_forward,
 };
-
-use evaluation::{evaluate_kernel, fold_kernel};
+pub(crate) use kernels::NormaliseBatch;
 
 /// How running statistics are kept, and what is added to a variance before its square root.
 ///
@@ -241,7 +239,7 @@ pub fn batch_norm_evaluate<T: Element>(
     expect_len("x", channels.len(), x.len())?;
     expect_evaluation(channels, affine, running)?;
     expect_len("y", channels.len(), y.len())?;
-    evaluate(level, epsilon, channels, Some(x), affine, running, y);
+    T::frozen_batch_norm(level, epsilon, channels, Some(x), affine, running, y);
     Ok(())
 }
 
@@ -269,7 +267,7 @@ pub fn batch_norm_evaluate_in_place<T: Element>(
 ) -> Result<(), ShapeError> {
     expect_len("x", channels.len(), x.len())?;
     expect_evaluation(channels, affine, running)?;
-    evaluate(level, epsilon, channels, None, affine, running, x);
+    T::frozen_batch_norm(level, epsilon, channels, None, affine, running, x);
     Ok(())
 }
 
@@ -300,7 +298,18 @@ pub fn batch_norm_backward<T: Element>(
     let n = expect_backward(channels, x, gamma, saved, dy.len(), &gradient)?;
     expect_len("dx", channels.len(), dx.len())?;
     let affine = Affine { gamma, beta: gamma };
-    fused::backward(level, channels, n, x, affine, Activation::Identity, saved, Some(dy), dx, gradient);
+    T::batch_norm_gradients(
+        level,
+        channels,
+        n,
+        x,
+        affine,
+        Activation::Identity,
+        saved,
+        Some(dy),
+        dx,
+        gradient,
+    );
     Ok(())
 }
 
@@ -331,7 +340,7 @@ pub fn batch_norm_backward_in_place<T: Element>(
 ) -> Result<(), ShapeError> {
     let n = expect_backward(channels, x, gamma, saved, dy.len(), &gradient)?;
     let affine = Affine { gamma, beta: gamma };
-    fused::backward(level, channels, n, x, affine, Activation::Identity, saved, None, dy, gradient);
+    T::batch_norm_gradients(level, channels, n, x, affine, Activation::Identity, saved, None, dy, gradient);
     Ok(())
 }
 
@@ -361,22 +370,8 @@ pub fn batch_norm_fold<T: Element>(
     let channels = Channels::last(inputs, outputs);
     expect_len("weight", channels.len(), weight.len())?;
     expect_evaluation(channels, affine, running)?;
-    let epsilon = T::from_f64(epsilon);
-    dispatch!(level, simd => fold_kernel(simd, epsilon, affine, running, weight, bias));
+    T::fold_batch_norm(level, epsilon, affine, running, weight, bias);
     Ok(())
-}
-
-fn evaluate<T: Element>(
-    level: Level,
-    epsilon: f64,
-    channels: Channels,
-    x: Option<&[T]>,
-    affine: Affine<'_, T>,
-    running: Running<'_, T>,
-    y: &mut [T],
-) {
-    let epsilon = T::from_f64(epsilon);
-    dispatch!(level, simd => evaluate_kernel(simd, epsilon, channels, x, affine, running, y));
 }
 
 /// The number of values in each channel, where a variance can be taken of them.

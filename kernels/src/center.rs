@@ -3,6 +3,7 @@
 //! Fit on the training split, apply to every split.
 
 use crate::error::expect_len;
+use crate::once::compiled_once;
 use crate::simd::apply::{Outputs, cut, cut_mut, empty, load_blocks, load_tails, split};
 use crate::simd::channel_rows::ChannelRows;
 use crate::simd::columns::map_columns;
@@ -31,14 +32,7 @@ pub fn center_in_place<T: Element>(
 ) -> Result<(), ShapeError> {
     expect_len("x", channels.len(), x.len())?;
     expect_len("mean", channels.channels(), mean.len())?;
-    dispatch!(level, simd => center_kernel(
-        simd,
-        channels,
-        x,
-        [mean],
-        #[inline(always)]
-        |[mean], [], x| x - mean,
-    ));
+    T::center(level, channels, x, mean);
     Ok(())
 }
 
@@ -65,14 +59,7 @@ pub fn center_and_scale_in_place<T: Element>(
     expect_len("x", channels.len(), x.len())?;
     expect_len("mean", channels.channels(), mean.len())?;
     expect_len("scale", channels.channels(), scale.len())?;
-    dispatch!(level, simd => center_kernel(
-        simd,
-        channels,
-        x,
-        [mean, scale],
-        #[inline(always)]
-        |[mean, scale], [], x| (x - mean) * scale,
-    ));
+    T::center_and_scale(level, channels, x, mean, scale);
     Ok(())
 }
 
@@ -102,8 +89,55 @@ pub fn center_u8<T: Element>(
     expect_len("mean", channels.channels(), mean.len())?;
     expect_len("scale", channels.channels(), scale.len())?;
     expect_len("y", channels.len(), y.len())?;
-    dispatch!(level, simd => center_bytes_kernel(simd, channels, pixels, mean, scale, y));
+    T::center_bytes(level, channels, pixels, mean, scale, y);
     Ok(())
+}
+
+compiled_once! {
+    /// Centring.
+    trait Center {
+        /// See [`center_in_place`].
+        fn center(level: Level, channels: Channels, x: &mut [Self], mean: &[Self]) {
+            dispatch!(level, simd => center_kernel(
+                simd,
+                channels,
+                x,
+                [mean],
+                #[inline(always)]
+                |[mean], [], x| x - mean,
+            ));
+        }
+
+        /// See [`center_and_scale_in_place`].
+        fn center_and_scale(
+            level: Level,
+            channels: Channels,
+            x: &mut [Self],
+            mean: &[Self],
+            scale: &[Self],
+        ) {
+            dispatch!(level, simd => center_kernel(
+                simd,
+                channels,
+                x,
+                [mean, scale],
+                #[inline(always)]
+                |[mean, scale], [], x| (x - mean) * scale,
+            ));
+        }
+
+        /// See [`center_u8`].
+        fn center_bytes(
+            level: Level,
+            channels: Channels,
+            pixels: &[u8],
+            mean: &[Self],
+            scale: &[Self],
+            y: &mut [Self],
+        ) {
+            dispatch!(level, simd => center_bytes_kernel(simd, channels, pixels, mean, scale, y));
+        }
+    }
 }
 
 #[inline(always)]

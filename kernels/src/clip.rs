@@ -1,8 +1,8 @@
 //! Gradient clipping.
 
-use crate::reduce::norm_kernel;
+use crate::once::compiled_once;
 use crate::simd::apply::map;
-use crate::simd::{Arithmetic, dispatch};
+use crate::simd::{Arithmetic, Simd, dispatch};
 use crate::{Element, Level, ValueError};
 
 /// Scales a gradient down to the norm `max_norm` where it is longer: `gradient *= max_norm / ||gradient||`. Returns the norm before.
@@ -34,7 +34,7 @@ pub fn clip_by_norm<T: Element>(level: Level, max_norm: f64, gradient: &mut [T])
     if max_norm.is_nan() || max_norm < 0.0 {
         return Err(ValueError { argument: "max_norm", value: max_norm });
     }
-    let norm = dispatch!(level, simd => norm_kernel(simd, gradient));
+    let norm = T::euclidean_norm(level, gradient);
     if norm > max_norm && norm.is_finite() {
         scale(level, max_norm, norm, gradient);
     }
@@ -46,22 +46,35 @@ fn scale<T: Element>(level: Level, max_norm: f64, norm: f64, gradient: &mut [T])
     let smallest_normal = if T::LANES == 16 { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE };
     let factor = max_norm / norm;
     if factor >= smallest_normal {
-        dispatch!(level, simd => {
-            let factor = T::Lanes::splat(simd, T::from_f64(factor));
-            map(
-                simd,
-                [],
-                [gradient],
-                #[inline(always)]
-                |[], [g]| [factor * g],
-            );
-        });
+        T::scale(level, T::from_f64(factor), gradient);
     } else {
         // A factor that would lose its digits, or be 0, where a product need not be.
         for g in gradient {
             *g = T::from_f64(g.to_f64() / norm * max_norm);
         }
     }
+}
+
+compiled_once! {
+    /// Products with one factor.
+    trait Clip {
+        /// `x[i] *= factor`.
+        fn scale(level: Level, factor: Self, x: &mut [Self]) {
+            dispatch!(level, simd => scale_kernel(simd, factor, x));
+        }
+    }
+}
+
+#[inline(always)]
+fn scale_kernel<T: Element, S: Simd>(simd: S, factor: T, x: &mut [T]) {
+    let factor = T::Lanes::<S>::splat(simd, factor);
+    map(
+        simd,
+        [],
+        [x],
+        #[inline(always)]
+        |[], [x]| [factor * x],
+    );
 }
 
 #[cfg(test)]

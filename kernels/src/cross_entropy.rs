@@ -2,6 +2,7 @@
 
 use crate::error::{expect_at_least, expect_len};
 use crate::math::smooth;
+use crate::once::compiled_once;
 use crate::rows::expect_rows;
 use crate::scores::{BatchLoss, add_lanes, expect_batch, index, is_first_largest, row_max};
 use crate::simd::rows::Row;
@@ -60,7 +61,7 @@ pub fn cross_entropy<T: Element>(
 ) -> Result<BatchLoss, ShapeError> {
     expect_targets(classes, logits.len(), &targets)?;
     expect_len("dlogits", logits.len(), dlogits.len())?;
-    Ok(run(level, classes, logits, targets, Some(dlogits)))
+    Ok(T::cross_entropy(level, classes, logits, targets, Some(dlogits)))
 }
 
 /// [`cross_entropy`] without the gradient: the same bits.
@@ -84,7 +85,7 @@ pub fn cross_entropy_loss<T: Element>(
     targets: Targets<'_, T>,
 ) -> Result<BatchLoss, ShapeError> {
     expect_targets(classes, logits.len(), &targets)?;
-    Ok(run(level, classes, logits, targets, None))
+    Ok(T::cross_entropy(level, classes, logits, targets, None))
 }
 
 fn expect_targets<T>(classes: usize, logits: usize, targets: &Targets<'_, T>) -> Result<(), ShapeError> {
@@ -101,21 +102,27 @@ fn expect_targets<T>(classes: usize, logits: usize, targets: &Targets<'_, T>) ->
     }
 }
 
-fn run<T: Element>(
-    level: Level,
-    classes: usize,
-    logits: &[T],
-    targets: Targets<'_, T>,
-    dlogits: Option<&mut [T]>,
-) -> BatchLoss {
-    let (labels, smoothing) = match targets {
-        Targets::Labels(labels) => (labels, T::default()),
-        Targets::Smoothed { labels, smoothing } => (labels, smoothing),
-        Targets::Probabilities(targets) => {
-            return dispatch!(level, simd => divided(simd, classes, logits, targets, dlogits));
+compiled_once! {
+    /// The cross-entropy, with its gradient where `dlogits` is given.
+    trait CrossEntropy {
+        /// See [`cross_entropy`].
+        fn cross_entropy(
+            level: Level,
+            classes: usize,
+            logits: &[Self],
+            targets: Targets<'_, Self>,
+            dlogits: Option<&mut [Self]>,
+        ) -> BatchLoss {
+            let (labels, smoothing) = match targets {
+                Targets::Labels(labels) => (labels, Self::default()),
+                Targets::Smoothed { labels, smoothing } => (labels, smoothing),
+                Targets::Probabilities(targets) => {
+                    return dispatch!(level, simd => divided(simd, classes, logits, targets, dlogits));
+                }
+            };
+            dispatch!(level, simd => labelled(simd, classes, logits, labels, smoothing, dlogits))
         }
-    };
-    dispatch!(level, simd => labelled(simd, classes, logits, labels, smoothing, dlogits))
+    }
 }
 
 /// Rows that have a label.

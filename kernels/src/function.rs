@@ -2,6 +2,7 @@
 
 use crate::error::expect_len;
 use crate::math::{Smooth, smooth};
+use crate::once::compiled_once;
 use crate::simd::apply::map;
 use crate::simd::wide::{Elementwise, map_wide};
 use crate::simd::{Arithmetic, Simd, dispatch};
@@ -102,30 +103,16 @@ pub fn apply_in_place<T: Element>(level: Level, function: Function, y: &mut [T])
     T::apply(level, function, None, y);
 }
 
-/// The kernels of one type. Not generic, so that they are compiled once, in this crate.
-#[allow(unreachable_pub, reason = "sealed: it stands in the bounds of a public trait")]
-pub trait Apply: Sized {
-    /// `y = f(x)`, or `f(y)` where there is no `x`.
-    fn apply(level: Level, function: Function, x: Option<&[Self]>, y: &mut [Self]);
-}
-
-impl Apply for f32 {
-    fn apply(level: Level, function: Function, x: Option<&[f32]>, y: &mut [f32]) {
-        run(level, function, x, y);
-    }
-}
-
-impl Apply for f64 {
-    fn apply(level: Level, function: Function, x: Option<&[f64]>, y: &mut [f64]) {
-        run(level, function, x, y);
-    }
-}
-
-#[inline(always)]
-fn run<T: Element>(level: Level, function: Function, x: Option<&[T]>, y: &mut [T]) {
-    match x {
-        Some(x) => dispatch!(level, simd => kernel(simd, function, [x], y)),
-        None => dispatch!(level, simd => kernel(simd, function, [], y)),
+compiled_once! {
+    /// Functions of slices.
+    trait Apply {
+        /// `y = f(x)`, or `f(y)` where there is no `x`.
+        fn apply(level: Level, function: Function, x: Option<&[Self]>, y: &mut [Self]) {
+            match x {
+                Some(x) => dispatch!(level, simd => kernel(simd, function, [x], y)),
+                None => dispatch!(level, simd => kernel(simd, function, [], y)),
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The hinge loss of a multiclass support vector machine.
 
 use crate::error::expect_len;
+use crate::once::compiled_once;
 use crate::scores::{BatchLoss, add_lanes, expect_batch, index, is_first_largest, row_max};
 use crate::simd::rows::Row;
 use crate::simd::short_rows::{ShortRows, empty};
@@ -40,7 +41,24 @@ pub fn hinge<T: Element>(
 ) -> Result<BatchLoss, ShapeError> {
     expect_batch("scores", classes, scores.len(), labels)?;
     expect_len("dscores", scores.len(), dscores.len())?;
-    Ok(dispatch!(level, simd => kernel(simd, classes, margin, scores, labels, dscores)))
+    Ok(T::hinge(level, classes, margin, scores, labels, dscores))
+}
+
+compiled_once! {
+    /// The hinge loss.
+    trait Hinge {
+        /// See [`hinge`].
+        fn hinge(
+            level: Level,
+            classes: usize,
+            margin: Self,
+            scores: &[Self],
+            labels: &[u32],
+            dscores: &mut [Self],
+        ) -> BatchLoss {
+            dispatch!(level, simd => kernel(simd, classes, margin, scores, labels, dscores))
+        }
+    }
 }
 
 #[inline(always)]

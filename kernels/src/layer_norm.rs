@@ -23,6 +23,7 @@
 
 use crate::batch_norm::{Affine, AffineGradient, Saved, SavedMut};
 use crate::error::{expect_at_least, expect_len};
+use crate::once::compiled_once;
 use crate::rows::expect_rows;
 use crate::simd::dispatch;
 use crate::{Element, Level, ShapeError};
@@ -70,7 +71,7 @@ pub fn layer_norm_forward<T: Element>(
     expect_len("saved.mean", rows, saved.mean.len())?;
     expect_len("saved.inv_std", rows, saved.inv_std.len())?;
     expect_len("y", x.len(), y.len())?;
-    forward(level, epsilon, features, Some(x), affine, Some(saved), y);
+    T::layer_norm(level, epsilon, features, Some(x), affine, Some(saved), y);
     Ok(())
 }
 
@@ -97,7 +98,7 @@ pub fn layer_norm_evaluate<T: Element>(
 ) -> Result<(), ShapeError> {
     expect_forward(features, x.len(), affine)?;
     expect_len("y", x.len(), y.len())?;
-    forward(level, epsilon, features, Some(x), affine, None, y);
+    T::layer_norm(level, epsilon, features, Some(x), affine, None, y);
     Ok(())
 }
 
@@ -122,7 +123,7 @@ pub fn layer_norm_evaluate_in_place<T: Element>(
     affine: Affine<'_, T>,
 ) -> Result<(), ShapeError> {
     expect_forward(features, x.len(), affine)?;
-    forward(level, epsilon, features, None, affine, None, x);
+    T::layer_norm(level, epsilon, features, None, affine, None, x);
     Ok(())
 }
 
@@ -170,7 +171,7 @@ pub fn layer_norm_backward<T: Element>(
 ) -> Result<(), ShapeError> {
     expect_backward(features, x, gamma, saved, dy.len(), &gradient)?;
     expect_len("dx", x.len(), dx.len())?;
-    backward(level, features, x, gamma, saved, Some(dy), dx, gradient);
+    T::layer_norm_gradients(level, features, x, gamma, saved, Some(dy), dx, gradient);
     Ok(())
 }
 
@@ -200,34 +201,41 @@ pub fn layer_norm_backward_in_place<T: Element>(
     gradient: AffineGradient<'_, T>,
 ) -> Result<(), ShapeError> {
     expect_backward(features, x, gamma, saved, dy.len(), &gradient)?;
-    backward(level, features, x, gamma, saved, None, dy, gradient);
+    T::layer_norm_gradients(level, features, x, gamma, saved, None, dy, gradient);
     Ok(())
 }
 
-fn forward<T: Element>(
-    level: Level,
-    epsilon: f64,
-    features: usize,
-    x: Option<&[T]>,
-    affine: Affine<'_, T>,
-    saved: Option<SavedMut<'_, T>>,
-    y: &mut [T],
-) {
-    let epsilon = T::from_f64(epsilon);
-    dispatch!(level, simd => forward_kernel(simd, epsilon, features, x, affine, saved, y));
-}
+compiled_once! {
+    /// Layer norm, in place where there is no `x`, or no `dy`.
+    trait NormaliseRows {
+        /// See [`layer_norm_forward`].
+        fn layer_norm(
+            level: Level,
+            epsilon: f64,
+            features: usize,
+            x: Option<&[Self]>,
+            affine: Affine<'_, Self>,
+            saved: Option<SavedMut<'_, Self>>,
+            y: &mut [Self],
+        ) {
+            let epsilon = Self::from_f64(epsilon);
+            dispatch!(level, simd => forward_kernel(simd, epsilon, features, x, affine, saved, y));
+        }
 
-fn backward<T: Element>(
-    level: Level,
-    features: usize,
-    x: &[T],
-    gamma: &[T],
-    saved: Saved<'_, T>,
-    dy: Option<&[T]>,
-    dx: &mut [T],
-    gradient: AffineGradient<'_, T>,
-) {
-    dispatch!(level, simd => backward_kernel(simd, features, x, gamma, saved, dy, dx, gradient));
+        /// See [`layer_norm_backward`].
+        fn layer_norm_gradients(
+            level: Level,
+            features: usize,
+            x: &[Self],
+            gamma: &[Self],
+            saved: Saved<'_, Self>,
+            dy: Option<&[Self]>,
+            dx: &mut [Self],
+            gradient: AffineGradient<'_, Self>,
+        ) {
+            dispatch!(level, simd => backward_kernel(simd, features, x, gamma, saved, dy, dx, gradient));
+        }
+    }
 }
 
 /// The number of rows in `x`.

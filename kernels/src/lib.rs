@@ -52,6 +52,7 @@ mod limit;
 mod math;
 mod maxout;
 mod moments;
+mod once;
 mod optimizer;
 mod parallel;
 mod prelu;

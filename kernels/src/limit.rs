@@ -1,6 +1,7 @@
 //! Work to measure a machine's limits with: multiply-adds that touch no memory, and memory that is only read or copied.
 
 use crate::error::expect_len;
+use crate::once::compiled_once;
 use crate::simd::apply::{cut, map};
 use crate::simd::{Arithmetic, Lanes, Level, Simd, dispatch};
 use crate::{Element, ShapeError};
@@ -19,36 +20,119 @@ use crate::{Element, ShapeError};
 /// assert!(value.is_finite() && flops > 0.0);
 /// ```
 pub fn multiply_adds<T: Element>(level: Level, rounds: u64) -> (u64, T) {
-    // As many chains as registers hold: latency times throughput is 8 to 10 of them, on every CPU so far.
-    let (chains, value) = match level {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512(simd) => (
-            12,
-            simd.vectorize(
-                #[inline(always)]
-                || run::<T, _, 12>(simd, rounds),
-            ),
-        ),
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2(simd) => (
-            6,
-            simd.vectorize(
-                #[inline(always)]
-                || run::<T, _, 6>(simd, rounds),
-            ),
-        ),
-        Level::Portable => {
-            let simd = crate::simd::Portable;
-            (
-                3,
-                simd.vectorize(
-                    #[inline(always)]
-                    || run::<T, _, 3>(simd, rounds),
+    T::multiply_adds(level, rounds)
+}
+
+/// Reads every element of `x` once and returns their sum, from several places at a time and in as many independent sums as hide
+/// the latency of an addition.
+///
+/// Divided by the time it takes, `size_of_val(x)` is the rate at which the level reads the memory that `x` lies in: a cache, where it
+/// was read before and fits. The order of the sum, and so its rounding, differs from level to level: [`sum`](crate::sum) is the
+/// kernel to compute with.
+///
+/// ```
+/// use slicewise_kernels::{Level, read_through};
+///
+/// let x = vec![1.0f32; 4096]; // 16 kB: in L1 from the second time on
+/// assert_eq!(read_through(Level::detect(), &x), 4096.0);
+/// let start = std::time::Instant::now();
+/// assert_eq!(read_through(Level::detect(), &x), 4096.0);
+/// let bytes_per_second = size_of_val(&x[..]) as f64 / start.elapsed().as_secs_f64();
+/// assert!(bytes_per_second > 0.0);
+/// ```
+pub fn read_through<T: Element>(level: Level, x: &[T]) -> T {
+    T::read_through(level, x)
+}
+
+/// `y[i] = factor * x[i]`: reads one slice and writes another, and does next to nothing in between (the loop "scale" of McCalpin's
+/// STREAM, 1995). A bare copy would be handed to the platform's `memcpy`.
+///
+/// Divided by the time it takes, twice `size_of_val(x)` is the rate at which the level copies; what a cache reads to be able to
+/// write is not counted.
+///
+/// ```
+/// use slicewise_kernels::{Level, copy_scaled};
+///
+/// let mut y = [0.0; 3];
+/// copy_scaled(Level::detect(), 2.0, &[1.0f32, 2.0, 3.0], &mut y)?;
+/// assert_eq!(y, [2.0, 4.0, 6.0]);
+/// # Ok::<(), slicewise_kernels::ShapeError>(())
+/// ```
+///
+/// # Errors
+/// [`ShapeError`] unless `x` and `y` are equally long.
+pub fn copy_scaled<T: Element>(level: Level, factor: T, x: &[T], y: &mut [T]) -> Result<(), ShapeError> {
+    expect_len("y", x.len(), y.len())?;
+    T::copy_scaled(level, factor, x, y);
+    Ok(())
+}
+
+compiled_once! {
+    /// Work without a use.
+    trait Limit {
+        /// See [`multiply_adds`].
+        fn multiply_adds(level: Level, rounds: u64) -> (u64, Self) {
+            // As many chains as registers hold: latency times throughput is 8 to 10 of them, on every CPU so far.
+            let (chains, value) = match level {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512(simd) => (
+                    12,
+                    simd.vectorize(
+                        #[inline(always)]
+                        || run::<Self, _, 12>(simd, rounds),
+                    ),
                 ),
-            )
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2(simd) => (
+                    6,
+                    simd.vectorize(
+                        #[inline(always)]
+                        || run::<Self, _, 6>(simd, rounds),
+                    ),
+                ),
+                Level::Portable => {
+                    let simd = crate::simd::Portable;
+                    (
+                        3,
+                        simd.vectorize(
+                            #[inline(always)]
+                            || run::<Self, _, 3>(simd, rounds),
+                        ),
+                    )
+                }
+            };
+            (rounds.saturating_mul(chains * 2 * Self::LANES as u64), value)
         }
-    };
-    (rounds.saturating_mul(chains * 2 * T::LANES as u64), value)
+
+        /// See [`read_through`].
+        fn read_through(level: Level, x: &[Self]) -> Self {
+            // Sums in eight registers on every level. One stream alone reads memory at two thirds of the rate of four.
+            match level {
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx512(simd) => simd.vectorize(
+                    #[inline(always)]
+                    || read::<Self, _, 4, 2>(simd, x),
+                ),
+                #[cfg(target_arch = "x86_64")]
+                Level::Avx2(simd) => simd.vectorize(
+                    #[inline(always)]
+                    || read::<Self, _, 4, 1>(simd, x),
+                ),
+                Level::Portable => {
+                    let simd = crate::simd::Portable;
+                    simd.vectorize(
+                        #[inline(always)]
+                        || read::<Self, _, 2, 1>(simd, x),
+                    )
+                }
+            }
+        }
+
+        /// See [`copy_scaled`].
+        fn copy_scaled(level: Level, factor: Self, x: &[Self], y: &mut [Self]) {
+            dispatch!(level, simd => scale(simd, factor, x, y));
+        }
+    }
 }
 
 #[inline(always)]
@@ -75,46 +159,6 @@ fn run<T: Element, S: Simd, const CHAINS: usize>(simd: S, rounds: u64) -> T {
         );
     }
     sum
-}
-
-/// Reads every element of `x` once and returns their sum, from several places at a time and in as many independent sums as hide
-/// the latency of an addition.
-///
-/// Divided by the time it takes, `size_of_val(x)` is the rate at which the level reads the memory that `x` lies in: a cache, where it
-/// was read before and fits. The order of the sum, and so its rounding, differs from level to level: [`sum`](crate::sum) is the
-/// kernel to compute with.
-///
-/// ```
-/// use slicewise_kernels::{Level, read_through};
-///
-/// let x = vec![1.0f32; 4096]; // 16 kB: in L1 from the second time on
-/// assert_eq!(read_through(Level::detect(), &x), 4096.0);
-/// let start = std::time::Instant::now();
-/// assert_eq!(read_through(Level::detect(), &x), 4096.0);
-/// let bytes_per_second = size_of_val(&x[..]) as f64 / start.elapsed().as_secs_f64();
-/// assert!(bytes_per_second > 0.0);
-/// ```
-pub fn read_through<T: Element>(level: Level, x: &[T]) -> T {
-    // Sums in eight registers on every level. One stream alone reads memory at two thirds of the rate of four.
-    match level {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512(simd) => simd.vectorize(
-            #[inline(always)]
-            || read::<T, _, 4, 2>(simd, x),
-        ),
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx2(simd) => simd.vectorize(
-            #[inline(always)]
-            || read::<T, _, 4, 1>(simd, x),
-        ),
-        Level::Portable => {
-            let simd = crate::simd::Portable;
-            simd.vectorize(
-                #[inline(always)]
-                || read::<T, _, 2, 1>(simd, x),
-            )
-        }
-    }
 }
 
 /// Sums `STREAMS` parts of `x` side by side, `BLOCKS` blocks of each in turn.
@@ -153,29 +197,6 @@ fn read<T: Element, S: Simd, const STREAMS: usize, const BLOCKS: usize>(simd: S,
         #[inline(always)]
         |a, b| a + b,
     )
-}
-
-/// `y[i] = factor * x[i]`: reads one slice and writes another, and does next to nothing in between (the loop "scale" of McCalpin's
-/// STREAM, 1995). A bare copy would be handed to the platform's `memcpy`.
-///
-/// Divided by the time it takes, twice `size_of_val(x)` is the rate at which the level copies; what a cache reads to be able to
-/// write is not counted.
-///
-/// ```
-/// use slicewise_kernels::{Level, copy_scaled};
-///
-/// let mut y = [0.0; 3];
-/// copy_scaled(Level::detect(), 2.0, &[1.0f32, 2.0, 3.0], &mut y)?;
-/// assert_eq!(y, [2.0, 4.0, 6.0]);
-/// # Ok::<(), slicewise_kernels::ShapeError>(())
-/// ```
-///
-/// # Errors
-/// [`ShapeError`] unless `x` and `y` are equally long.
-pub fn copy_scaled<T: Element>(level: Level, factor: T, x: &[T], y: &mut [T]) -> Result<(), ShapeError> {
-    expect_len("y", x.len(), y.len())?;
-    dispatch!(level, simd => scale(simd, factor, x, y));
-    Ok(())
 }
 
 #[inline(always)]

@@ -1,6 +1,7 @@
 //! Maxout.
 
 use crate::error::{expect_at_least, expect_len};
+use crate::once::compiled_once;
 use crate::simd::apply::map;
 use crate::simd::{Arithmetic, Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
@@ -31,7 +32,7 @@ pub fn maxout<T: Element>(
     y: &mut [T],
 ) -> Result<(), ShapeError> {
     expect_shapes(pieces, units, x.len(), y.len())?;
-    dispatch!(level, simd => maxout_kernel(simd, pieces, units, x, y));
+    T::maxout(level, pieces, units, x, y);
     Ok(())
 }
 
@@ -63,8 +64,31 @@ pub fn maxout_backward<T: Element>(
     expect_shapes(pieces, units, x.len(), y.len())?;
     expect_len("dy", y.len(), dy.len())?;
     expect_len("dx", x.len(), dx.len())?;
-    dispatch!(level, simd => backward_kernel(simd, pieces, units, x, y, dy, dx));
+    T::maxout_gradient(level, pieces, units, x, y, dy, dx);
     Ok(())
+}
+
+compiled_once! {
+    /// Maxout.
+    trait Maxout {
+        /// See [`maxout`].
+        fn maxout(level: Level, pieces: usize, units: usize, x: &[Self], y: &mut [Self]) {
+            dispatch!(level, simd => maxout_kernel(simd, pieces, units, x, y));
+        }
+
+        /// See [`maxout_backward`].
+        fn maxout_gradient(
+            level: Level,
+            pieces: usize,
+            units: usize,
+            x: &[Self],
+            y: &[Self],
+            dy: &[Self],
+            dx: &mut [Self],
+        ) {
+            dispatch!(level, simd => backward_kernel(simd, pieces, units, x, y, dy, dx));
+        }
+    }
 }
 
 fn expect_shapes(pieces: usize, units: usize, x: usize, y: usize) -> Result<(), ShapeError> {

@@ -1,6 +1,7 @@
 //! Optimizers: one step of gradient descent on a slice of weights.
 
 use crate::error::{expect_at_least, expect_len};
+use crate::once::compiled_once;
 use crate::simd::apply::map_sum;
 use crate::simd::{Arithmetic, Lanes, Simd, dispatch};
 use crate::{Element, Level, Serial, ShapeError, optimizer_step_on};
@@ -218,16 +219,21 @@ pub(crate) fn check_step<T>(
     expect_at_least("t", 1, usize::from(step.t > 0))
 }
 
-/// A step on weights whose norms are summed in one go, of operands that have been checked.
-pub(crate) fn step_of_leaf<T: Element>(
-    level: Level,
-    step: &Step,
-    weights: &mut [T],
-    gradient: &[T],
-    first: &mut [T],
-    second: &mut [T],
-) -> UpdateNorms {
-    dispatch!(level, simd => step_kernel(simd, step, weights, gradient, first, second))
+compiled_once! {
+    /// Steps of weights.
+    trait Update {
+        /// A step on weights whose norms are summed in one go, of operands that have been checked.
+        fn step_of_leaf(
+            level: Level,
+            step: &Step,
+            weights: &mut [Self],
+            gradient: &[Self],
+            first: &mut [Self],
+            second: &mut [Self],
+        ) -> UpdateNorms {
+            dispatch!(level, simd => step_kernel(simd, step, weights, gradient, first, second))
+        }
+    }
 }
 
 #[inline(always)]

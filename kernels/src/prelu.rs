@@ -1,6 +1,7 @@
 //! The rectifier whose slope below 0 is learned.
 
 use crate::error::expect_len;
+use crate::once::compiled_once;
 use crate::simd::channel_rows::ChannelRows;
 use crate::simd::columns::map_columns;
 use crate::simd::planes::{TILE, map_planes, sum_planes};
@@ -34,15 +35,7 @@ pub fn prelu<T: Element>(
     expect_len("x", channels.len(), x.len())?;
     expect_len("slopes", channels.channels(), slopes.len())?;
     expect_len("y", x.len(), y.len())?;
-    dispatch!(level, simd => map_channels(
-        simd,
-        channels,
-        [x],
-        slopes,
-        y,
-        #[inline(always)]
-        |zero, slope, x| forward::<T, _>(zero, slope, x),
-    ));
+    T::prelu(level, channels, x, slopes, y);
     Ok(())
 }
 
@@ -77,35 +70,68 @@ pub fn prelu_backward<T: Element>(
     expect_len("dy", x.len(), dy.len())?;
     expect_len("dx", x.len(), dx.len())?;
     expect_len("dslopes", slopes.len(), dslopes.len())?;
-    dispatch!(level, simd => {
-        sum_channels(simd, channels, [x, dy], dslopes);
-        map_channels(
-            simd,
-            channels,
-            [x, dy],
-            slopes,
-            dx,
-            #[inline(always)]
-            |zero, slope, x| backward::<T, _>(zero, slope, x),
-        );
-    });
+    T::prelu_gradients(level, channels, [x, dy], slopes, dx, dslopes);
     Ok(())
 }
 
-#[inline(always)]
-fn forward<T: Element, S: Simd>(zero: T::Lanes<S>, slope: T::Lanes<S>, [x]: [T::Lanes<S>; 1]) -> T::Lanes<S> {
-    T::Lanes::<S>::select(zero.lt(x), x, slope * x)
+compiled_once! {
+    /// PReLU.
+    trait Prelu {
+        /// See [`prelu`].
+        fn prelu(level: Level, channels: Channels, x: &[Self], slopes: &[Self], y: &mut [Self]) {
+            dispatch!(level, simd => forward_kernel(simd, channels, x, slopes, y));
+        }
+
+        /// See [`prelu_backward`].
+        fn prelu_gradients(
+            level: Level,
+            channels: Channels,
+            x: [&[Self]; 2],
+            slopes: &[Self],
+            dx: &mut [Self],
+            dslopes: &mut [Self],
+        ) {
+            dispatch!(level, simd => backward_kernel(simd, channels, x, slopes, dx, dslopes));
+        }
+    }
 }
 
 #[inline(always)]
-fn backward<T: Element, S: Simd>(
-    zero: T::Lanes<S>,
-    slope: T::Lanes<S>,
-    [x, dy]: [T::Lanes<S>; 2],
-) -> T::Lanes<S> {
-    // A NaN is its own slope.
-    let low = T::Lanes::<S>::select(x.le(zero), slope, x);
-    T::Lanes::<S>::select(zero.lt(x), dy, low * dy)
+fn forward_kernel<T: Element, S: Simd>(simd: S, channels: Channels, x: &[T], slopes: &[T], y: &mut [T]) {
+    map_channels(
+        simd,
+        channels,
+        [x],
+        slopes,
+        y,
+        #[inline(always)]
+        |zero, slope, [x]| T::Lanes::<S>::select(zero.lt(x), x, slope * x),
+    );
+}
+
+#[inline(always)]
+fn backward_kernel<T: Element, S: Simd>(
+    simd: S,
+    channels: Channels,
+    x: [&[T]; 2],
+    slopes: &[T],
+    dx: &mut [T],
+    dslopes: &mut [T],
+) {
+    sum_channels(simd, channels, x, dslopes);
+    map_channels(
+        simd,
+        channels,
+        x,
+        slopes,
+        dx,
+        #[inline(always)]
+        |zero, slope, [x, dy]| {
+            // A NaN is its own slope.
+            let low = T::Lanes::<S>::select(x.le(zero), slope, x);
+            T::Lanes::<S>::select(zero.lt(x), dy, low * dy)
+        },
+    );
 }
 
 /// `y = f(0, slope, x)`, each channel with its slope.

@@ -8,6 +8,7 @@
 
 use crate::error::expect_len;
 use crate::moments::deviations;
+use crate::once::compiled_once;
 use crate::simd::apply::{fold, fold_sum, take_chunk};
 use crate::simd::{Arithmetic, Lanes, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
@@ -20,7 +21,7 @@ use crate::{Element, Level, ShapeError};
 /// assert_eq!(sum(Level::detect(), &[1.0f32, 2.0, 3.5]), 6.5);
 /// ```
 pub fn sum<T: Element>(level: Level, x: &[T]) -> T {
-    T::from_f64(sum_f64(level, x))
+    T::from_f64(T::sum_in_f64(level, x))
 }
 
 /// The dot product `sum x[i] * y[i]`, by fused multiply-add; 0 for empty slices.
@@ -36,7 +37,7 @@ pub fn sum<T: Element>(level: Level, x: &[T]) -> T {
 /// [`ShapeError`] unless `y` is as long as `x`.
 pub fn dot<T: Element>(level: Level, x: &[T], y: &[T]) -> Result<T, ShapeError> {
     expect_len("y", x.len(), y.len())?;
-    Ok(T::from_f64(dot_f64(level, x, y)))
+    Ok(T::from_f64(T::dot_in_f64(level, x, y)))
 }
 
 /// `sum x[i]^2`; 0 for an empty slice. Infinite where a square overflows: see [`norm`].
@@ -47,7 +48,7 @@ pub fn dot<T: Element>(level: Level, x: &[T], y: &[T]) -> Result<T, ShapeError> 
 /// assert_eq!(sum_of_squares(Level::detect(), &[3.0f32, -4.0]), 25.0);
 /// ```
 pub fn sum_of_squares<T: Element>(level: Level, x: &[T]) -> T {
-    T::from_f64(dot_f64(level, x, x))
+    T::from_f64(T::dot_in_f64(level, x, x))
 }
 
 /// The penalty of L2 regularisation, `0.5 * regularisation * sum w[i]^2`, as [`optimizer_step`](crate::optimizer_step)
@@ -59,7 +60,7 @@ pub fn sum_of_squares<T: Element>(level: Level, x: &[T]) -> T {
 /// assert_eq!(l2_penalty(Level::detect(), 0.1, &[3.0f32, -4.0]), 1.25);
 /// ```
 pub fn l2_penalty<T: Element>(level: Level, regularisation: f64, w: &[T]) -> f64 {
-    0.5 * regularisation * dot_f64(level, w, w)
+    0.5 * regularisation * T::dot_in_f64(level, w, w)
 }
 
 /// The Manhattan (L1) norm `sum |x[i]|`; 0 for an empty slice.
@@ -70,7 +71,7 @@ pub fn l2_penalty<T: Element>(level: Level, regularisation: f64, w: &[T]) -> f64
 /// assert_eq!(sum_abs(Level::detect(), &[3.0f32, -4.0]), 7.0);
 /// ```
 pub fn sum_abs<T: Element>(level: Level, x: &[T]) -> T {
-    T::from_f64(dispatch!(level, simd => sum_abs_kernel(simd, x)))
+    T::from_f64(T::sum_of_magnitudes(level, x))
 }
 
 /// The Euclidean (L2) norm `sqrt(sum x[i]^2)`; 0 for an empty slice.
@@ -85,7 +86,7 @@ pub fn sum_abs<T: Element>(level: Level, x: &[T]) -> T {
 /// assert_eq!(norm(Level::detect(), &[3e30f32, -4e30]), 5e30);
 /// ```
 pub fn norm<T: Element>(level: Level, x: &[T]) -> T {
-    T::from_f64(dispatch!(level, simd => norm_kernel(simd, x)))
+    T::from_f64(T::euclidean_norm(level, x))
 }
 
 /// `sum x[i] / n`; NaN for an empty slice.
@@ -96,7 +97,7 @@ pub fn norm<T: Element>(level: Level, x: &[T]) -> T {
 /// assert_eq!(mean(Level::detect(), &[1.0f32, 2.0, 6.0]), 3.0);
 /// ```
 pub fn mean<T: Element>(level: Level, x: &[T]) -> T {
-    T::from_f64(sum_f64(level, x) / x.len() as f64)
+    T::from_f64(T::sum_in_f64(level, x) / x.len() as f64)
 }
 
 /// The biased variance `sum (x[i] - mean)^2 / n`; NaN for an empty slice.
@@ -112,7 +113,7 @@ pub fn mean<T: Element>(level: Level, x: &[T]) -> T {
 /// assert_eq!(variance(Level::detect(), &[1e6f32, 1e6 + 2.0]), 1.0);
 /// ```
 pub fn variance<T: Element>(level: Level, x: &[T]) -> T {
-    T::from_f64(dispatch!(level, simd => variance_kernel(simd, x)))
+    T::from_f64(T::biased_variance(level, x))
 }
 
 /// The largest element; minus infinity for an empty slice, NaN where there is one. Of zeros of both signs it may be
@@ -125,7 +126,7 @@ pub fn variance<T: Element>(level: Level, x: &[T]) -> T {
 /// assert!(max(Level::detect(), &[1.0, f32::NAN, 2.0]).is_nan());
 /// ```
 pub fn max<T: Element>(level: Level, x: &[T]) -> T {
-    dispatch!(level, simd => max_kernel(simd, x))
+    T::greatest(level, x)
 }
 
 /// The smallest element; infinity for an empty slice, NaN where there is one. Of zeros of both signs it may be
@@ -137,7 +138,7 @@ pub fn max<T: Element>(level: Level, x: &[T]) -> T {
 /// assert_eq!(min(Level::detect(), &[3.0f32, 1.0, 2.0]), 1.0);
 /// ```
 pub fn min<T: Element>(level: Level, x: &[T]) -> T {
-    dispatch!(level, simd => min_kernel(simd, x))
+    T::least(level, x)
 }
 
 /// Where the first of the largest elements stands, `None` for an empty slice. NaN counts as the largest (NumPy's
@@ -149,7 +150,7 @@ pub fn min<T: Element>(level: Level, x: &[T]) -> T {
 /// assert_eq!(argmax(Level::detect(), &[1.0f32, 3.0, 2.0, 3.0]), Some(1));
 /// ```
 pub fn argmax<T: Element>(level: Level, x: &[T]) -> Option<usize> {
-    dispatch!(level, simd => argmax_kernel(simd, x))
+    T::first_of_greatest(level, x)
 }
 
 /// Counts the elements in each of `counts.len()` bins of one width over `[low, high]`, and returns how many lie outside
@@ -185,12 +186,49 @@ pub fn histogram<T: Element>(x: &[T], low: f64, high: f64, counts: &mut [u64]) -
     outside
 }
 
-fn sum_f64<T: Element>(level: Level, x: &[T]) -> f64 {
-    dispatch!(level, simd => sum_kernel(simd, x))
-}
+compiled_once! {
+    /// Reductions, sums in `f64`.
+    trait Reduce {
+        /// `sum x[i]`.
+        fn sum_in_f64(level: Level, x: &[Self]) -> f64 {
+            dispatch!(level, simd => sum_kernel(simd, x))
+        }
 
-fn dot_f64<T: Element>(level: Level, x: &[T], y: &[T]) -> f64 {
-    dispatch!(level, simd => dot_kernel(simd, x, y))
+        /// `sum x[i] y[i]`.
+        fn dot_in_f64(level: Level, x: &[Self], y: &[Self]) -> f64 {
+            dispatch!(level, simd => dot_kernel(simd, x, y))
+        }
+
+        /// `sum |x[i]|`.
+        fn sum_of_magnitudes(level: Level, x: &[Self]) -> f64 {
+            dispatch!(level, simd => sum_abs_kernel(simd, x))
+        }
+
+        /// See [`norm`].
+        fn euclidean_norm(level: Level, x: &[Self]) -> f64 {
+            dispatch!(level, simd => norm_kernel(simd, x))
+        }
+
+        /// See [`variance`].
+        fn biased_variance(level: Level, x: &[Self]) -> f64 {
+            dispatch!(level, simd => variance_kernel(simd, x))
+        }
+
+        /// See [`max`].
+        fn greatest(level: Level, x: &[Self]) -> Self {
+            dispatch!(level, simd => max_kernel(simd, x))
+        }
+
+        /// See [`min`].
+        fn least(level: Level, x: &[Self]) -> Self {
+            dispatch!(level, simd => min_kernel(simd, x))
+        }
+
+        /// See [`argmax`].
+        fn first_of_greatest(level: Level, x: &[Self]) -> Option<usize> {
+            dispatch!(level, simd => argmax_kernel(simd, x))
+        }
+    }
 }
 
 #[inline(always)]
@@ -225,7 +263,7 @@ fn sum_abs_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
 
 /// The norm, not rounded to `T`.
 #[inline(always)]
-pub(crate) fn norm_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
+fn norm_kernel<T: Element, S: Simd>(simd: S, x: &[T]) -> f64 {
     // Below it, squares that have become subnormal may count.
     let least = if T::LANES == 16 { 1e-30 } else { 1e-280 };
     let squares = dot_kernel(simd, x, x);

@@ -1,6 +1,7 @@
 //! Rows: the bias of a dense layer and its gradient, and products element by element.
 
 use crate::error::expect_len;
+use crate::once::compiled_once;
 use crate::simd::apply::map;
 use crate::simd::{Simd, dispatch};
 use crate::{Element, Level, ShapeError};
@@ -22,21 +23,8 @@ use crate::{Element, Level, ShapeError};
 /// [`ShapeError`] unless `y` is a whole number of rows.
 pub fn repeat_row<T: Element>(level: Level, row: &[T], y: &mut [T]) -> Result<(), ShapeError> {
     expect_rows("y", row.len(), y.len())?;
-    dispatch!(level, simd => repeat_row_kernel(simd, row, y));
+    T::repeat_row(level, row, y);
     Ok(())
-}
-
-#[inline(always)]
-fn repeat_row_kernel<T: Element, S: Simd>(simd: S, row: &[T], y: &mut [T]) {
-    for y in y.chunks_exact_mut(row.len().max(1)) {
-        map(
-            simd,
-            [row],
-            [y],
-            #[inline(always)]
-            |[x], _| [x],
-        );
-    }
 }
 
 /// Sums the rows: `sum[j] = x[0][j] + x[1][j] + ...` in that order, `x: (n, d)` row-major, `sum: (d)`, overwritten.
@@ -56,22 +44,8 @@ fn repeat_row_kernel<T: Element, S: Simd>(simd: S, row: &[T], y: &mut [T]) {
 /// [`ShapeError`] unless `x` is a whole number of rows.
 pub fn sum_rows<T: Element>(level: Level, x: &[T], sum: &mut [T]) -> Result<(), ShapeError> {
     expect_rows("x", sum.len(), x.len())?;
-    dispatch!(level, simd => sum_rows_kernel(simd, x, sum));
+    T::sum_rows(level, x, sum);
     Ok(())
-}
-
-#[inline(always)]
-fn sum_rows_kernel<T: Element, S: Simd>(simd: S, x: &[T], sum: &mut [T]) {
-    sum.fill(T::default());
-    for x in x.chunks_exact(sum.len().max(1)) {
-        map(
-            simd,
-            [x],
-            [&mut *sum],
-            #[inline(always)]
-            |[x], [sum]| [sum + x],
-        );
-    }
 }
 
 /// `y[i] = x[i] * mask[i]`: dropout, forward.
@@ -90,7 +64,7 @@ fn sum_rows_kernel<T: Element, S: Simd>(simd: S, x: &[T], sum: &mut [T]) {
 pub fn multiply<T: Element>(level: Level, x: &[T], mask: &[T], y: &mut [T]) -> Result<(), ShapeError> {
     expect_len("mask", x.len(), mask.len())?;
     expect_len("y", x.len(), y.len())?;
-    dispatch!(level, simd => map(simd, [x, mask], [y], #[inline(always)] |[x, mask], _| [x * mask]));
+    T::product(level, x, mask, y);
     Ok(())
 }
 
@@ -109,8 +83,60 @@ pub fn multiply<T: Element>(level: Level, x: &[T], mask: &[T], y: &mut [T]) -> R
 /// [`ShapeError`] unless `mask` is as long as `y`.
 pub fn multiply_in_place<T: Element>(level: Level, mask: &[T], y: &mut [T]) -> Result<(), ShapeError> {
     expect_len("mask", y.len(), mask.len())?;
-    dispatch!(level, simd => map(simd, [mask], [y], #[inline(always)] |[mask], [y]| [y * mask]));
+    T::product_in_place(level, mask, y);
     Ok(())
+}
+
+compiled_once! {
+    /// What goes row by row, or element by element.
+    trait MapRows {
+        /// See [`repeat_row`].
+        fn repeat_row(level: Level, row: &[Self], y: &mut [Self]) {
+            dispatch!(level, simd => repeat_row_kernel(simd, row, y));
+        }
+
+        /// See [`sum_rows`].
+        fn sum_rows(level: Level, x: &[Self], sum: &mut [Self]) {
+            dispatch!(level, simd => sum_rows_kernel(simd, x, sum));
+        }
+
+        /// See [`multiply`].
+        fn product(level: Level, x: &[Self], mask: &[Self], y: &mut [Self]) {
+            dispatch!(level, simd => map(simd, [x, mask], [y], #[inline(always)] |[x, mask], _| [x * mask]));
+        }
+
+        /// See [`multiply_in_place`].
+        fn product_in_place(level: Level, mask: &[Self], y: &mut [Self]) {
+            dispatch!(level, simd => map(simd, [mask], [y], #[inline(always)] |[mask], [y]| [y * mask]));
+        }
+    }
+}
+
+#[inline(always)]
+fn repeat_row_kernel<T: Element, S: Simd>(simd: S, row: &[T], y: &mut [T]) {
+    for y in y.chunks_exact_mut(row.len().max(1)) {
+        map(
+            simd,
+            [row],
+            [y],
+            #[inline(always)]
+            |[x], _| [x],
+        );
+    }
+}
+
+#[inline(always)]
+fn sum_rows_kernel<T: Element, S: Simd>(simd: S, x: &[T], sum: &mut [T]) {
+    sum.fill(T::default());
+    for x in x.chunks_exact(sum.len().max(1)) {
+        map(
+            simd,
+            [x],
+            [&mut *sum],
+            #[inline(always)]
+            |[x], [sum]| [sum + x],
+        );
+    }
 }
 
 /// `Ok` where `len` is a multiple of `width`.

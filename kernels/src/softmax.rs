@@ -4,6 +4,7 @@ pub(crate) mod lanes;
 
 use crate::error::{expect_at_least, expect_len};
 use crate::math::smooth;
+use crate::once::compiled_once;
 use crate::simd::rows::Row;
 use crate::simd::short_rows::ShortRows;
 use crate::simd::{Arithmetic, Simd, dispatch};
@@ -33,7 +34,7 @@ pub fn softmax<T: Element>(
     probabilities: &mut [T],
 ) -> Result<(), ShapeError> {
     let rows = expect_rows(classes, logits.len(), ("probabilities", probabilities.len()))?;
-    dispatch!(level, simd => softmax_kernel(simd, classes, rows, logits, probabilities));
+    T::softmax(level, classes, rows, logits, probabilities);
     Ok(())
 }
 
@@ -60,8 +61,23 @@ pub fn log_softmax<T: Element>(
     log_probabilities: &mut [T],
 ) -> Result<(), ShapeError> {
     let rows = expect_rows(classes, logits.len(), ("log_probabilities", log_probabilities.len()))?;
-    dispatch!(level, simd => log_softmax_kernel(simd, classes, rows, logits, log_probabilities));
+    T::log_softmax(level, classes, rows, logits, log_probabilities);
     Ok(())
+}
+
+compiled_once! {
+    /// Softmax and its logarithm.
+    trait Softmax {
+        /// See [`softmax`].
+        fn softmax(level: Level, classes: usize, rows: usize, logits: &[Self], probabilities: &mut [Self]) {
+            dispatch!(level, simd => softmax_kernel(simd, classes, rows, logits, probabilities));
+        }
+
+        /// See [`log_softmax`].
+        fn log_softmax(level: Level, classes: usize, rows: usize, logits: &[Self], log_probabilities: &mut [Self]) {
+            dispatch!(level, simd => log_softmax_kernel(simd, classes, rows, logits, log_probabilities));
+        }
+    }
 }
 
 /// Whole rows of logits, and as many outputs; how many rows.

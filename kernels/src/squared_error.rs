@@ -1,6 +1,7 @@
 //! The loss of regression.
 
 use crate::error::{expect_at_least, expect_len};
+use crate::once::compiled_once;
 use crate::simd::apply::map_sum;
 use crate::simd::{Arithmetic, Simd, dispatch};
 use crate::{Element, Level, ShapeError};
@@ -32,7 +33,17 @@ pub fn squared_error<T: Element>(
     expect_at_least("y", 1, y.len())?;
     expect_len("targets", y.len(), targets.len())?;
     expect_len("dy", y.len(), dy.len())?;
-    Ok(dispatch!(level, simd => kernel(simd, y, targets, dy)))
+    Ok(T::squared_error(level, y, targets, dy))
+}
+
+compiled_once! {
+    /// The mean squared error.
+    trait SquaredError {
+        /// See [`squared_error`].
+        fn squared_error(level: Level, y: &[Self], targets: &[Self], dy: &mut [Self]) -> f64 {
+            dispatch!(level, simd => kernel(simd, y, targets, dy))
+        }
+    }
 }
 
 #[inline(always)]

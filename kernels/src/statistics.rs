@@ -11,9 +11,9 @@ mod planes;
 
 use crate::error::{expect_at_least, expect_len};
 use crate::rows::expect_rows;
-use crate::simd::dispatch;
 use crate::{Channels, Element, Level, ShapeError};
 use blocks::Progress;
+pub(crate) use panels::Panels;
 use panels::panel_len;
 
 /// The mean and the standard deviation of each channel: `std = sqrt(sum (x - mean)^2 / n)`, biased. [`Statistics`] with one
@@ -76,7 +76,7 @@ pub fn mean_and_std_u8<T: Element>(
         let mut sums = [[0; bytes::COLUMNS]; 2];
         let [sum, square] = sums.each_mut().map(|x| x.get_mut(..mean.len()).unwrap_or_default());
         let first = i * bytes::COLUMNS;
-        dispatch!(level, simd => bytes::add(simd, channels, first, pixels, [&mut *sum, &mut *square]));
+        bytes::add(level, channels, first, pixels, [&mut *sum, &mut *square]);
         finish_bytes(n, [sum, square], [mean, std]);
     }
     Ok(())
@@ -218,7 +218,7 @@ impl<'a> StatisticsU8<'a> {
     pub fn add(&mut self, level: Level, pixels: &[u8]) -> Result<(), ShapeError> {
         let chunk = rows_of(self.row, "pixels", pixels.len())?;
         let (sums, squares) = self.state.split_at_mut_checked(self.row.channels()).unwrap_or_default();
-        dispatch!(level, simd => bytes::add(simd, chunk, 0, pixels, [sums, squares]));
+        bytes::add(level, chunk, 0, pixels, [sums, squares]);
         self.rows += chunk.outer() as u64;
         Ok(())
     }

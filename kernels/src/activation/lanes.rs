@@ -2,49 +2,10 @@
 
 use super::Activation;
 use super::curves::{self, Curve};
+use crate::once::compiled_once;
 use crate::simd::wide::{Elementwise, map_wide};
 use crate::simd::{Arithmetic, Simd, dispatch};
 use crate::{Element, Level};
-
-/// The kernels of one type. Not generic, so that they are compiled once, in this crate: generic code is compiled anew in every crate that
-/// calls it.
-#[allow(unreachable_pub, reason = "sealed: it stands in the bounds of a public trait")]
-pub trait Activate: Sized {
-    /// `y = f(x)`, or `f(y)` where there is no `x`.
-    fn activate(level: Level, activation: Activation, x: Option<&[Self]>, y: &mut [Self]);
-    /// `dx = dy f'(x)` from `y = f(x)`, or `dx f'(x)` where there is no `dy`.
-    fn backward(level: Level, activation: Activation, y: &[Self], dy: Option<&[Self]>, dx: &mut [Self]);
-    /// `dx = dy f'(x)` from `x`.
-    fn backward_from_input(level: Level, activation: Activation, x: &[Self], dy: &[Self], dx: &mut [Self]);
-}
-
-impl Activate for f32 {
-    fn activate(level: Level, activation: Activation, x: Option<&[f32]>, y: &mut [f32]) {
-        activate(level, activation, x, y);
-    }
-
-    fn backward(level: Level, activation: Activation, y: &[f32], dy: Option<&[f32]>, dx: &mut [f32]) {
-        backward(level, activation, y, dy, dx);
-    }
-
-    fn backward_from_input(level: Level, activation: Activation, x: &[f32], dy: &[f32], dx: &mut [f32]) {
-        backward_from_input(level, activation, x, dy, dx);
-    }
-}
-
-impl Activate for f64 {
-    fn activate(level: Level, activation: Activation, x: Option<&[f64]>, y: &mut [f64]) {
-        activate(level, activation, x, y);
-    }
-
-    fn backward(level: Level, activation: Activation, y: &[f64], dy: Option<&[f64]>, dx: &mut [f64]) {
-        backward(level, activation, y, dy, dx);
-    }
-
-    fn backward_from_input(level: Level, activation: Activation, x: &[f64], dy: &[f64], dx: &mut [f64]) {
-        backward_from_input(level, activation, x, dy, dx);
-    }
-}
 
 /// `$body` with `$curve`, the type of `$activation`: one function for each, no choice inside it. After the bar, what goes the same way.
 macro_rules! each_curve {
@@ -66,40 +27,45 @@ macro_rules! each_curve {
     };
 }
 
-#[inline(always)]
-fn activate<T: Element>(level: Level, activation: Activation, x: Option<&[T]>, y: &mut [T]) {
-    each_curve!(
-        activation,
-        curve => match x {
-            Some(x) => dispatch!(level, simd => activate_kernel(simd, curve, [x], y)),
-            None => dispatch!(level, simd => activate_kernel(simd, curve, [], y)),
-        },
-        Identity, Relu, Selu, Sigmoid, SigmoidFast, Tanh, TanhFast, Softplus, Gelu, GeluFast, GeluTanh, Silu, HardSigmoid, HardTanh,
-        HardSwish
-    );
-}
+compiled_once! {
+    /// Activations and their derivatives.
+    trait Activate {
+        /// `y = f(x)`, or `f(y)` where there is no `x`.
+        fn activate(level: Level, activation: Activation, x: Option<&[Self]>, y: &mut [Self]) {
+            each_curve!(
+                activation,
+                curve => match x {
+                    Some(x) => dispatch!(level, simd => activate_kernel(simd, curve, [x], y)),
+                    None => dispatch!(level, simd => activate_kernel(simd, curve, [], y)),
+                },
+                Identity, Relu, Selu, Sigmoid, SigmoidFast, Tanh, TanhFast, Softplus, Gelu, GeluFast, GeluTanh, Silu, HardSigmoid,
+                HardTanh, HardSwish
+            );
+        }
 
-#[inline(always)]
-fn backward<T: Element>(level: Level, activation: Activation, y: &[T], dy: Option<&[T]>, dx: &mut [T]) {
-    each_curve!(
-        activation,
-        curve => match dy {
-            Some(dy) => dispatch!(level, simd => backward_kernel(simd, curve, [y, dy], dx)),
-            None => dispatch!(level, simd => backward_kernel(simd, curve, [y], dx)),
-        },
-        Identity, Relu, Selu, Sigmoid | SigmoidFast, Tanh | TanhFast, Softplus, Gelu | GeluFast, GeluTanh, Silu, HardSigmoid, HardTanh,
-        HardSwish
-    );
-}
+        /// `dx = dy f'(x)` from `y = f(x)`, or `dx f'(x)` where there is no `dy`.
+        fn backward(level: Level, activation: Activation, y: &[Self], dy: Option<&[Self]>, dx: &mut [Self]) {
+            each_curve!(
+                activation,
+                curve => match dy {
+                    Some(dy) => dispatch!(level, simd => backward_kernel(simd, curve, [y, dy], dx)),
+                    None => dispatch!(level, simd => backward_kernel(simd, curve, [y], dx)),
+                },
+                Identity, Relu, Selu, Sigmoid | SigmoidFast, Tanh | TanhFast, Softplus, Gelu | GeluFast, GeluTanh, Silu, HardSigmoid,
+                HardTanh, HardSwish
+            );
+        }
 
-#[inline(always)]
-fn backward_from_input<T: Element>(level: Level, activation: Activation, x: &[T], dy: &[T], dx: &mut [T]) {
-    each_curve!(
-        activation,
-        curve => dispatch!(level, simd => backward_from_input_kernel(simd, curve, x, dy, dx)),
-        Identity, Relu, Selu, Sigmoid | SigmoidFast, Tanh | TanhFast, Softplus, Gelu | GeluFast, GeluTanh, Silu, HardSigmoid, HardTanh,
-        HardSwish
-    );
+        /// `dx = dy f'(x)` from `x`.
+        fn backward_from_input(level: Level, activation: Activation, x: &[Self], dy: &[Self], dx: &mut [Self]) {
+            each_curve!(
+                activation,
+                curve => dispatch!(level, simd => backward_from_input_kernel(simd, curve, x, dy, dx)),
+                Identity, Relu, Selu, Sigmoid | SigmoidFast, Tanh | TanhFast, Softplus, Gelu | GeluFast, GeluTanh, Silu, HardSigmoid,
+                HardTanh, HardSwish
+            );
+        }
+    }
 }
 
 /// From `x`, or in place where there is none.

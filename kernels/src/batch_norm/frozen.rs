@@ -1,9 +1,7 @@
 //! Batch normalisation with statistics that are held while its neighbours learn, as in fine-tuning.
 
-use super::evaluation::evaluate_backward_kernel;
 use super::{AffineGradient, Running, expect_gradient};
 use crate::error::expect_len;
-use crate::simd::dispatch;
 use crate::{Channels, Element, Level, ShapeError};
 
 /// The gradients of a loss by `x`, `gamma` and `beta` where the forward pass was an evaluation
@@ -33,7 +31,7 @@ pub fn batch_norm_evaluate_backward<T: Element>(
 ) -> Result<(), ShapeError> {
     expect(channels, x, gamma, running, dy.len(), &gradient)?;
     expect_len("dx", channels.len(), dx.len())?;
-    backward(level, epsilon, channels, x, gamma, running, Some(dy), dx, gradient);
+    T::frozen_batch_norm_gradients(level, epsilon, channels, x, gamma, running, Some(dy), dx, gradient);
     Ok(())
 }
 
@@ -64,7 +62,7 @@ pub fn batch_norm_evaluate_backward_in_place<T: Element>(
     gradient: AffineGradient<'_, T>,
 ) -> Result<(), ShapeError> {
     expect(channels, x, gamma, running, dy.len(), &gradient)?;
-    backward(level, epsilon, channels, x, gamma, running, None, dy, gradient);
+    T::frozen_batch_norm_gradients(level, epsilon, channels, x, gamma, running, None, dy, gradient);
     Ok(())
 }
 
@@ -82,19 +80,4 @@ fn expect<T>(
     expect_len("running.variance", channels.channels(), running.variance.len())?;
     expect_len("dy", channels.len(), dy)?;
     expect_gradient(channels, gradient)
-}
-
-fn backward<T: Element>(
-    level: Level,
-    epsilon: f64,
-    channels: Channels,
-    x: &[T],
-    gamma: &[T],
-    running: Running<'_, T>,
-    dy: Option<&[T]>,
-    dx: &mut [T],
-    gradient: AffineGradient<'_, T>,
-) {
-    let epsilon = T::from_f64(epsilon);
-    dispatch!(level, simd => evaluate_backward_kernel(simd, epsilon, channels, x, gamma, running, dy, dx, gradient));
 }

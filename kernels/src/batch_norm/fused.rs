@@ -1,13 +1,11 @@
 //! Batch normalisation and the activation after it as one: nothing is kept of the values between them.
 
-use super::backward::{activation_kernel, backward_kernel};
-use super::forward::{Batch, Finish, forward_kernel};
+use super::forward::{Batch, Finish};
 use super::{
     Affine, AffineGradient, BatchNorm, RunningMut, Saved, SavedMut, expect_affine, expect_backward,
     expect_forward,
 };
 use crate::error::expect_len;
-use crate::simd::dispatch;
 use crate::{Activation, Channels, Element, Level, ShapeError};
 
 /// Normalises a batch and applies an activation: `y = f(gamma * (x - mean) / sqrt(variance + epsilon) + beta)`.
@@ -55,7 +53,7 @@ pub fn batch_norm_activation_forward<T: Element>(
     let per_channel = expect_forward(channels, x, affine, &running, &saved, y)?;
     let batch = &Batch::new(config, config.momentum.weight(batches_seen), per_channel);
     let finish = &Finish::new(level, activation);
-    dispatch!(level, simd => forward_kernel(simd, batch, channels, x, affine, running, saved, y, finish));
+    T::batch_norm(level, batch, channels, x, affine, running, saved, y, finish);
     Ok(())
 }
 
@@ -87,7 +85,7 @@ pub fn batch_norm_activation_backward<T: Element>(
 ) -> Result<(), ShapeError> {
     let n = expect_fused(channels, x, affine, saved, dy.len(), &gradient)?;
     expect_len("dx", channels.len(), dx.len())?;
-    backward(level, channels, n, x, affine, activation, saved, Some(dy), dx, gradient);
+    T::batch_norm_gradients(level, channels, n, x, affine, activation, saved, Some(dy), dx, gradient);
     Ok(())
 }
 
@@ -119,7 +117,7 @@ pub fn batch_norm_activation_backward_in_place<T: Element>(
     gradient: AffineGradient<'_, T>,
 ) -> Result<(), ShapeError> {
     let n = expect_fused(channels, x, affine, saved, dy.len(), &gradient)?;
-    backward(level, channels, n, x, affine, activation, saved, None, dy, gradient);
+    T::batch_norm_gradients(level, channels, n, x, affine, activation, saved, None, dy, gradient);
     Ok(())
 }
 
@@ -134,27 +132,4 @@ fn expect_fused<T: Element>(
     let n = expect_backward(channels, x, affine.gamma, saved, dy, gradient)?;
     expect_affine(channels, affine)?;
     Ok(n)
-}
-
-pub(super) fn backward<T: Element>(
-    level: Level,
-    channels: Channels,
-    n: T,
-    x: &[T],
-    affine: Affine<'_, T>,
-    activation: Activation,
-    saved: Saved<'_, T>,
-    mut dy: Option<&[T]>,
-    dx: &mut [T],
-    gradient: AffineGradient<'_, T>,
-) {
-    if activation == Activation::Relu {
-        dispatch!(level, simd => backward_kernel::<_, _, true>(simd, channels, n, x, affine, saved, dy, dx, gradient));
-        return;
-    }
-    if activation != Activation::Identity {
-        dispatch!(level, simd => activation_kernel(simd, level, activation, channels, x, affine, saved, dy, dx));
-        dy = None;
-    }
-    dispatch!(level, simd => backward_kernel::<_, _, false>(simd, channels, n, x, affine, saved, dy, dx, gradient));
 }

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "sealed: these types stand in public bounds, but cannot be named outside")]
 
 use super::{Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, packed, tiny, vector};
+use crate::once::compiled_once;
 use crate::simd::{Level, Simd, dispatch};
 use crate::{Activation, Element};
 
@@ -28,49 +29,25 @@ pub struct Product<'a, 'c, T> {
     pub(super) relu: bool,
 }
 
-/// Products of one type. Not generic, so that they are compiled once, in this crate: generic code is compiled anew in every
-/// crate that calls it, and this is most of what there is.
-pub trait Multiply: Sized {
-    /// Computes a product, with the panels of B where [`PackedB`](super::PackedB) holds them.
-    fn multiply(
-        level: Level,
-        product: &mut Product<'_, '_, Self>,
-        panels: Option<&[Self]>,
-        scratch: &mut [Self],
-    );
-}
-
-impl Multiply for f32 {
-    fn multiply(
-        level: Level,
-        product: &mut Product<'_, '_, f32>,
-        panels: Option<&[f32]>,
-        scratch: &mut [f32],
-    ) {
-        run(level, product, panels, scratch);
+compiled_once! {
+    /// Products.
+    trait Multiply {
+        /// Computes a product, with the panels of B where [`PackedB`](super::PackedB) holds them.
+        fn multiply(
+            level: Level,
+            product: &mut Product<'_, '_, Self>,
+            panels: Option<&[Self]>,
+            scratch: &mut [Self],
+        ) {
+            if product.is_tiny(level) && panels.is_none() {
+                return without_plan(level, product);
+            }
+            if product.has_few_rows() && panels.is_none() {
+                return few_rows(level, product);
+            }
+            planned(level, product, panels, scratch);
+        }
     }
-}
-
-impl Multiply for f64 {
-    fn multiply(
-        level: Level,
-        product: &mut Product<'_, '_, f64>,
-        panels: Option<&[f64]>,
-        scratch: &mut [f64],
-    ) {
-        run(level, product, panels, scratch);
-    }
-}
-
-#[inline(always)]
-fn run<T: Element>(level: Level, product: &mut Product<'_, '_, T>, panels: Option<&[T]>, scratch: &mut [T]) {
-    if product.is_tiny(level) && panels.is_none() {
-        return without_plan(level, product);
-    }
-    if product.has_few_rows() && panels.is_none() {
-        return few_rows(level, product);
-    }
-    planned(level, product, panels, scratch);
 }
 
 #[inline(never)]

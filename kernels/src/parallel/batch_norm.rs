@@ -3,14 +3,10 @@
 //! Planes, and rows so narrow that several count as one, stay on one thread: their sums run across the whole batch.
 
 use super::{Parallel, bands, cut, cut_mut, fork};
-use crate::batch_norm::{
-    Batch, Finish, expect_backward, expect_forward, map_gradients, map_normalised, row_gradients,
-    row_statistics,
-};
+use crate::batch_norm::{Batch, Finish, expect_backward, expect_forward};
 use crate::error::expect_len;
 use crate::simd::channel_rows::ChannelRows;
 use crate::simd::columns::Columns;
-use crate::simd::dispatch;
 use crate::{
     Activation, Affine, AffineGradient, BatchNorm, Channels, Element, Level, RunningMut, Saved, SavedMut,
     ShapeError, batch_norm_backward, batch_norm_backward_in_place, batch_norm_forward,
@@ -77,14 +73,13 @@ pub fn batch_norm_forward_on<T: Element, P: Parallel>(
         all,
         &|columns, [mean, inv_std, running_mean, running_variance, pivot]| {
             let running = [running_mean, running_variance];
-            let rows = ChannelRows::wide(columns);
-            dispatch!(level, simd => row_statistics(simd, batch, rows, x, running, [mean, inv_std], pivot));
+            T::statistics_of_columns(level, batch, columns, x, running, [mean, inv_std], pivot);
         },
     )?;
     let params = [&*mean, inv_std, affine.gamma, affine.beta];
     let finish = &Finish::new(level, Activation::Identity);
     rows(pool, channels, most, [x], y, &|columns, [x], y| {
-        dispatch!(level, simd => map_normalised(simd, columns, x, y, params, finish));
+        T::normalise_rows(level, columns, x, y, params, finish);
     })
 }
 
@@ -113,7 +108,7 @@ pub fn batch_norm_backward_on<T: Element, P: Parallel>(
     gradients(pool, level, channels, most, [x, dy], gamma, saved, [&mut *dgamma, &mut *dbeta])?;
     let params = [saved.mean, saved.inv_std, gamma, gamma, dgamma, dbeta];
     rows(pool, channels, most, [x, dy], dx, &|columns, [x, dy], dx| {
-        dispatch!(level, simd => map_gradients::<_, _, false>(simd, columns, n, x, Some(dy), dx, params));
+        T::gradients_of_rows(level, columns, n, x, Some(dy), dx, params);
     })
 }
 
@@ -140,7 +135,7 @@ pub fn batch_norm_backward_in_place_on<T: Element, P: Parallel>(
     gradients(pool, level, channels, most, [x, dy], gamma, saved, [&mut *dgamma, &mut *dbeta])?;
     let params = [saved.mean, saved.inv_std, gamma, gamma, dgamma, dbeta];
     rows(pool, channels, most, [x], dy, &|columns, [x], dx| {
-        dispatch!(level, simd => map_gradients::<_, _, false>(simd, columns, n, x, None, dx, params));
+        T::gradients_of_rows(level, columns, n, x, None, dx, params);
     })
 }
 
@@ -160,8 +155,7 @@ fn gradients<T: Element>(
         let saved = Saved { mean: part(saved.mean), inv_std: part(saved.inv_std) };
         let affine = Affine { gamma: part(gamma), beta: part(gamma) };
         let gradients = AffineGradient { gamma: dgamma, beta: dbeta };
-        let rows = ChannelRows::wide(columns);
-        dispatch!(level, simd => row_gradients::<_, _, false>(simd, rows, x, affine, saved, gradients));
+        T::affine_gradients_of_columns(level, columns, x, affine, saved, gradients);
     })
 }
 

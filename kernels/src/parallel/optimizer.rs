@@ -1,7 +1,7 @@
 //! [`optimizer_step_on`]: an update over a pool.
 
 use super::{Parallel, both, cut, cut_mut};
-use crate::optimizer::{check_step, step_of_leaf};
+use crate::optimizer::check_step;
 use crate::{Element, Level, ShapeError, Step, UpdateNorms};
 
 /// Elements whose norms are summed in one go. The sums of two halves are added, halves of whole leaves: so the order is fixed by the
@@ -66,7 +66,7 @@ fn halve<T: Element, P: Parallel>(
     let leaves = tensors.weights.len().div_ceil(LEAF);
     if leaves < 2 {
         let Tensors { weights, gradient, first, second } = tensors;
-        return Ok(step_of_leaf(level, step, weights, gradient, first, second));
+        return Ok(T::step_of_leaf(level, step, weights, gradient, first, second));
     }
     let (a, b) = tensors.split(leaves / 2 * LEAF);
     let half = pieces / 2;

@@ -1,8 +1,8 @@
 //! Sums of bytes and of their squares, exact.
 
-use crate::simd::Simd;
 use crate::simd::planes::plane;
-use crate::{Channels, Element};
+use crate::simd::{Simd, dispatch};
+use crate::{Channels, Element, Level};
 
 /// Columns whose sums are taken at a time.
 pub(super) const COLUMNS: usize = 256;
@@ -10,14 +10,12 @@ pub(super) const COLUMNS: usize = 256;
 const CHAIN: usize = 1 << 16;
 
 /// Adds the values of the channels from `first` on to `[sums, squares]`, one each a channel.
+pub(super) fn add(level: Level, shape: Channels, first: usize, pixels: &[u8], sums: [&mut [u64]; 2]) {
+    dispatch!(level, simd => add_kernel(simd, shape, first, pixels, sums));
+}
+
 #[inline(always)]
-pub(super) fn add<S: Simd>(
-    _: S,
-    shape: Channels,
-    first: usize,
-    pixels: &[u8],
-    [sums, squares]: [&mut [u64]; 2],
-) {
+fn add_kernel<S: Simd>(_: S, shape: Channels, first: usize, pixels: &[u8], [sums, squares]: [&mut [u64]; 2]) {
     if shape.inner() == 1 {
         let panels = sums.chunks_mut(COLUMNS).zip(squares.chunks_mut(COLUMNS)).enumerate();
         for (i, (sums, squares)) in panels {

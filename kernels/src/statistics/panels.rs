@@ -5,6 +5,7 @@
 use super::blocks::{Moments, Progress};
 use super::columns::{self, PANEL, sets};
 use super::planes::{self, Tile};
+use crate::once::compiled_once;
 use crate::simd::planes::TILE;
 use crate::simd::{Simd, dispatch};
 use crate::{Channels, Element, Level};
@@ -39,8 +40,8 @@ pub(super) fn whole<T: Element>(level: Level, shape: Channels, x: &[T], mean: &m
     for (i, (mean, std)) in mean.chunks_mut(count).zip(std.chunks_mut(count)).enumerate() {
         let Some(state) = state.get_mut(..panel_len(shape, mean.len())) else { return };
         state.fill(0.0);
-        let progress = add_panel(level, shape, i * count, x, Progress::default(), state);
-        finish_panel(level, shape, progress, state, [mean, std]);
+        let progress = T::add_panel(level, shape, i * count, x, Progress::default(), state);
+        T::finish_panel(level, shape, progress, state, [mean, std]);
     }
 }
 
@@ -56,7 +57,7 @@ pub(super) fn add<T: Element>(
     let mut after = before;
     for (i, panel) in state.chunks_mut(panel_len(chunk, count).max(1)).enumerate() {
         // The same for every panel.
-        after = add_panel(level, chunk, i * count, x, before, panel);
+        after = T::add_panel(level, chunk, i * count, x, before, panel);
     }
     after
 }
@@ -78,29 +79,36 @@ pub(super) fn finish<T: Element>(
         for (to, from) in copy.iter_mut().zip(panel) {
             *to = *from;
         }
-        finish_panel(level, shape, progress, copy, [mean, std]);
+        T::finish_panel(level, shape, progress, copy, [mean, std]);
     }
 }
 
-fn add_panel<T: Element>(
-    level: Level,
-    chunk: Channels,
-    first: usize,
-    x: &[T],
-    before: Progress,
-    state: &mut [f64],
-) -> Progress {
-    dispatch!(level, simd => add_kernel(simd, chunk, first, x, before, state))
-}
+compiled_once! {
+    /// Statistics of the channels of a panel.
+    trait Panels {
+        /// Adds a chunk to the panel's state.
+        fn add_panel(
+            level: Level,
+            chunk: Channels,
+            first: usize,
+            x: &[Self],
+            before: Progress,
+            state: &mut [f64],
+        ) -> Progress {
+            dispatch!(level, simd => add_kernel(simd, chunk, first, x, before, state))
+        }
 
-fn finish_panel<T: Element>(
-    level: Level,
-    shape: Channels,
-    progress: Progress,
-    state: &mut [f64],
-    results: [&mut [T]; 2],
-) {
-    dispatch!(level, simd => finish_kernel(simd, shape, progress, state, results));
+        /// Means and deviations from the panel's state, which it uses up.
+        fn finish_panel(
+            level: Level,
+            shape: Channels,
+            progress: Progress,
+            state: &mut [f64],
+            results: [&mut [Self]; 2],
+        ) {
+            dispatch!(level, simd => finish_kernel(simd, shape, progress, state, results));
+        }
+    }
 }
 
 /// Adds a chunk to the channels from `first` on, whose state that is; returns how far it came.
