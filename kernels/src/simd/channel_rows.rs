@@ -26,7 +26,9 @@ impl ChannelRows {
         }
         // The least number of rows that make whole blocks.
         let whole = T::LANES >> channels.trailing_zeros().min(T::LANES.trailing_zeros());
-        let most = NARROW.checked_div(channels).unwrap_or(0).min(rows / 8);
+        // One block is fastest, else as many as there may be.
+        let block = channels.saturating_mul(whole) == T::LANES;
+        let most = if block { whole } else { NARROW.checked_div(channels).unwrap_or(0) }.min(rows / 8);
         let parts = (most - most % whole.max(1)).max(1);
         Self { columns: Columns::all(parts * channels), channels, parts }
     }

@@ -3,7 +3,7 @@
 //! Several rows are taken at a time, so that parameters and sums are loaded once for all of them.
 
 use super::apply::{Outputs, cut, cut_mut, empty, load_blocks, load_tails, map, none, split};
-use super::columns::Columns;
+use super::columns::{Columns, load_last, store_last};
 use super::{Arithmetic, Lanes, Simd};
 use crate::Element;
 
@@ -118,6 +118,9 @@ pub(crate) fn add_exactly<T: Element, S: Simd>(
 }
 
 /// [`sum_columns`] of one chain.
+///
+/// A few rows at a time go along all the columns, their sums in memory. What is no more than a block of columns goes down all the rows,
+/// its sums and parameters in registers.
 #[inline(always)]
 fn sum_chain<T: Element, S: Simd, const N: usize, const P: usize, const K: usize>(
     simd: S,
@@ -133,66 +136,64 @@ fn sum_chain<T: Element, S: Simd, const N: usize, const P: usize, const K: usize
     let len = x.first().map_or(0, |x| x.len());
     let group = columns.step(SUM_ROWS);
     let whole = len - len % group;
-    // Whole blocks of columns, their sums in memory.
-    let tail = columns.width % T::LANES;
-    let body = columns.part(0, columns.width - tail);
-    for start in (0..whole).step_by(group) {
-        sum_rows::<T, S, N, P, K, SUM_ROWS>(simd, body.rows(x, start), params, &mut sums, terms);
+    let along = if columns.width <= T::LANES { 0 } else { columns.width - columns.width % T::LANES };
+    if along > 0 {
+        for start in (0..whole).step_by(group) {
+            let rows = columns.part(0, along).rows(x, start);
+            sum_rows::<T, S, N, P, K, SUM_ROWS>(simd, rows, params, &mut sums, terms);
+        }
+    }
+    let mut first = along;
+    while first < columns.width {
+        // The last block may begin among the columns of the one before: it finds the same.
+        let at = first.min(columns.width.saturating_sub(T::LANES));
+        sum_down::<T, S, N, P, K>(simd, columns.part(at, T::LANES), x, whole, at, params, &mut sums, terms);
+        first += T::LANES;
     }
     for start in (whole..len).step_by(columns.step(1)) {
-        sum_rows::<T, S, N, P, K, 1>(simd, body.rows(x, start), params, &mut sums, terms);
-    }
-    // The columns left over, their sums in registers.
-    if tail > 0 {
-        let columns = columns.part(body.width, tail);
-        let zero = T::Lanes::<S>::splat(simd, T::default());
-        let mut last_params = [zero; P];
-        for (v, p) in last_params.iter_mut().zip(params) {
-            *v = T::Lanes::<S>::load_partial(simd, p.get(body.width..).unwrap_or_default());
-        }
-        let mut last = [zero; K];
-        for start in (0..whole).step_by(group) {
-            let rows = columns.rows::<T, N, SUM_ROWS>(x, start);
-            let rows = load_partials(simd, rows);
-            let block = sum_block::<T, S, N, P, SUM_ROWS>(simd, rows, last_params, terms);
-            last = add_last::<T, S, K>(last, block);
-        }
-        for start in (whole..len).step_by(columns.step(1)) {
-            let rows = columns.rows::<T, N, 1>(x, start);
-            let block = sum_block::<T, S, N, P, 1>(simd, load_partials(simd, rows), last_params, terms);
-            last = add_last::<T, S, K>(last, block);
-        }
-        for (last, sums) in last.into_iter().zip(sums) {
-            last.store_partial(sums.get_mut(body.width..).unwrap_or_default());
-        }
+        sum_rows::<T, S, N, P, K, 1>(simd, columns.rows(x, start), params, &mut sums, terms);
     }
 }
 
-/// The last `K` of what a block adds, with the sums so far.
+/// The sums of at most a block of columns, those from `at` on of `params` and `sums`, over the rows of the first `len` elements, by fours.
 #[inline(always)]
-fn add_last<T: Element, S: Simd, const K: usize>(
-    mut sums: [T::Lanes<S>; K],
-    block: [T::Lanes<S>; 2],
-) -> [T::Lanes<S>; K] {
-    for (sum, of_block) in sums.iter_mut().rev().zip(block.into_iter().rev()) {
-        *sum = *sum + of_block;
-    }
-    sums
-}
-
-/// The first lanes of each row.
-#[inline(always)]
-fn load_partials<T: Element, S: Simd, const N: usize, const G: usize>(
+fn sum_down<T: Element, S: Simd, const N: usize, const P: usize, const K: usize>(
     simd: S,
-    rows: [[&[T]; N]; G],
-) -> [[T::Lanes<S>; N]; G] {
-    let mut lanes = [[T::Lanes::<S>::splat(simd, T::default()); N]; G];
-    for (lanes, row) in lanes.iter_mut().zip(rows) {
-        for (lanes, x) in lanes.iter_mut().zip(row) {
-            *lanes = T::Lanes::<S>::load_partial(simd, x);
+    columns: Columns,
+    x: [&[T]; N],
+    len: usize,
+    at: usize,
+    params: [&[T]; P],
+    sums: &mut [&mut [T]; K],
+    terms: &impl Fn([T::Lanes<S>; N], [T::Lanes<S>; P]) -> [T::Lanes<S>; 2],
+) {
+    let zero = T::Lanes::<S>::splat(simd, T::default());
+    let mut of_columns = [zero; P];
+    for (v, params) in of_columns.iter_mut().zip(params) {
+        *v = load_last::<T, S>(simd, params.get(at..at + columns.width).unwrap_or_default());
+    }
+    let mut total = [zero; K];
+    let mut rest = [&[][..]; N];
+    for (rest, x) in rest.iter_mut().zip(x) {
+        *rest = x.get(columns.first..len).unwrap_or_default();
+    }
+    'rows: loop {
+        let mut xs = [[zero; N]; SUM_ROWS];
+        for (i, rest) in rest.iter_mut().enumerate() {
+            let Some(rows) = columns.next_rows::<T, SUM_ROWS>(rest) else { break 'rows };
+            for (xs, row) in xs.iter_mut().zip(rows) {
+                let Some(x) = xs.get_mut(i) else { break 'rows };
+                *x = load_last::<T, S>(simd, row);
+            }
+        }
+        let block = sum_block::<T, S, N, P, SUM_ROWS>(simd, xs, of_columns, terms);
+        for (sum, of_block) in total.iter_mut().rev().zip(block.into_iter().rev()) {
+            *sum = *sum + of_block;
         }
     }
-    lanes
+    for (total, sums) in total.into_iter().zip(sums) {
+        store_last::<T, S>(total, sums.get_mut(at..at + columns.width).unwrap_or_default());
+    }
 }
 
 /// Adds `G` rows of one length to the sums.
@@ -240,7 +241,7 @@ fn sum_rows<T: Element, S: Simd, const N: usize, const P: usize, const K: usize,
             (T::Lanes::<S>::load(simd, sum) + of_block).store(sum);
         }
     }
-    // Only a short row has a tail here: `sum_chain` sees to the others.
+    // `sum_down` sees to the tails of four rows.
     if G == 1
         && !width.is_multiple_of(T::LANES)
         && let [row] = rows.as_slice()

@@ -3,7 +3,7 @@
 //! Lanes run along the columns, so that a column's bits do not depend on its neighbours. Several rows are taken at a
 //! time: parameters are loaded once for all of them.
 
-use super::apply::{cut, load_blocks, split};
+use super::apply::{cut, load_blocks, map, split};
 use super::{Arithmetic, Lanes, Simd};
 use crate::Element;
 
@@ -82,6 +82,20 @@ impl Columns {
         rows
     }
 
+    /// These columns of the next `G` rows of `rest`, which begins with them; `None` where it ends before.
+    #[inline(always)]
+    pub(super) fn next_rows<'a, T, const G: usize>(self, rest: &mut &'a [T]) -> Option<[&'a [T]; G]> {
+        // Nothing but this one comparison depends on where the rows are: the compiler looks at the others once.
+        let len = self.pitch.checked_mul(G - 1)?.checked_add(self.width)?;
+        let all = rest.get(..len)?;
+        let mut rows = [&[][..]; G];
+        for (r, row) in rows.iter_mut().enumerate() {
+            *row = all.get(r * self.pitch..)?.get(..self.width)?;
+        }
+        *rest = rest.get(G * self.pitch..).unwrap_or_default();
+        Some(rows)
+    }
+
     /// Elements from one row to the one `n` rows on, not 0.
     #[inline(always)]
     pub(super) fn step(self, n: usize) -> usize {
@@ -99,6 +113,22 @@ pub(crate) fn map_columns<T: Element, S: Simd, const N: usize, const P: usize>(
     params: [&[T]; P],
     f: impl Fn([T::Lanes<S>; P], [T::Lanes<S>; N], T::Lanes<S>) -> T::Lanes<S>,
 ) {
+    if columns.pitch == T::LANES && columns.width == T::LANES {
+        // Rows are blocks that follow each other: what belongs to the columns stays in registers.
+        let zero = T::Lanes::<S>::splat(simd, T::default());
+        let mut of_columns = [zero; P];
+        for (v, params) in of_columns.iter_mut().zip(params) {
+            *v = load_last::<T, S>(simd, columns.row(params, 0));
+        }
+        map(
+            simd,
+            x,
+            [y],
+            #[inline(always)]
+            |x, [y]| [f(of_columns, x, y)],
+        );
+        return;
+    }
     let group = columns.step(MAP_ROWS);
     // With one parameter a column there is little to load again: one stream from input to output is faster
     // where rows are not very short.
