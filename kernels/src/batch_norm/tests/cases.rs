@@ -5,7 +5,7 @@ use super::*;
 /// A thousand times the spread away from 0, `f32` sums of squares would lose every digit of the variance.
 #[test]
 fn a_large_mean_costs_no_digits() {
-    let rows = [Channels::last(1000, 40), Channels::last(1200, 16), Channels::last(4000, 3)];
+    let rows = [(1000, 40), (1200, 16), (4000, 3), (300, 270)].map(|(n, d)| Channels::last(n, d));
     for channels in rows.into_iter().chain([Channels::first(40, 3, 100)]) {
         let mut random = Random(3);
         let mut case = case_of::<f32>(channels, 1);
