@@ -3,30 +3,53 @@
 use core::fmt::{Debug, Display};
 use core::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
-use crate::activation::Activate;
-use crate::batch_norm::NormaliseBatch;
-use crate::center::Center;
-use crate::clip::Clip;
-use crate::cross_entropy::CrossEntropy;
-use crate::function::Apply;
-use crate::gemm::Multiply;
-use crate::hinge::Hinge;
-use crate::layer_norm::NormaliseRows;
-use crate::limit::Limit;
-use crate::maxout::Maxout;
-use crate::optimizer::Update;
-use crate::prelu::Prelu;
-use crate::random::Normal;
-use crate::reduce::Reduce;
-use crate::rows::MapRows;
 use crate::simd::wide::Blocks;
 use crate::simd::{Arithmetic, Lanes, Simd};
-use crate::softmax::Softmax;
-use crate::squared_error::SquaredError;
-use crate::statistics::Panels;
 
 mod sealed {
-    pub trait Sealed {}
+    use crate::activation::Activate;
+    use crate::batch_norm::NormaliseBatch;
+    use crate::center::Center;
+    use crate::clip::Clip;
+    use crate::cross_entropy::CrossEntropy;
+    use crate::function::Apply;
+    use crate::gemm::Multiply;
+    use crate::hinge::Hinge;
+    use crate::layer_norm::NormaliseRows;
+    use crate::limit::Limit;
+    use crate::maxout::Maxout;
+    use crate::optimizer::Update;
+    use crate::prelu::Prelu;
+    use crate::random::Normal;
+    use crate::reduce::Reduce;
+    use crate::rows::MapRows;
+    use crate::softmax::Softmax;
+    use crate::squared_error::SquaredError;
+    use crate::statistics::Panels;
+
+    /// The kernels of a type, each compiled once (`once.rs`).
+    pub trait Sealed:
+        Activate
+        + Apply
+        + Center
+        + Clip
+        + CrossEntropy
+        + Hinge
+        + Limit
+        + MapRows
+        + Maxout
+        + Multiply
+        + Normal
+        + NormaliseBatch
+        + NormaliseRows
+        + Panels
+        + Prelu
+        + Reduce
+        + Softmax
+        + SquaredError
+        + Update
+    {
+    }
     impl Sealed for f32 {}
     impl Sealed for f64 {}
 }
@@ -48,25 +71,6 @@ pub trait Element:
     + Send
     + Sync
     + sealed::Sealed
-    + Activate
-    + Apply
-    + Center
-    + Clip
-    + CrossEntropy
-    + Hinge
-    + Limit
-    + MapRows
-    + Maxout
-    + Multiply
-    + Normal
-    + NormaliseBatch
-    + NormaliseRows
-    + Panels
-    + Prelu
-    + Reduce
-    + Softmax
-    + SquaredError
-    + Update
     + 'static
 {
     /// Elements in a block, which is one cache line: 16 `f32`, 8 `f64`.
