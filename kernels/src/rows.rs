@@ -64,7 +64,7 @@ pub fn sum_rows<T: Element>(level: Level, x: &[T], sum: &mut [T]) -> Result<(), 
 pub fn multiply<T: Element>(level: Level, x: &[T], mask: &[T], y: &mut [T]) -> Result<(), ShapeError> {
     expect_len("mask", x.len(), mask.len())?;
     expect_len("y", x.len(), y.len())?;
-    T::product(level, x, mask, y);
+    T::masked(level, x, mask, y);
     Ok(())
 }
 
@@ -83,7 +83,7 @@ pub fn multiply<T: Element>(level: Level, x: &[T], mask: &[T], y: &mut [T]) -> R
 /// [`ShapeError`] unless `mask` is as long as `y`.
 pub fn multiply_in_place<T: Element>(level: Level, mask: &[T], y: &mut [T]) -> Result<(), ShapeError> {
     expect_len("mask", y.len(), mask.len())?;
-    T::product_in_place(level, mask, y);
+    T::masked_in_place(level, mask, y);
     Ok(())
 }
 
@@ -101,12 +101,12 @@ compiled_once! {
         }
 
         /// See [`multiply`].
-        fn product(level: Level, x: &[Self], mask: &[Self], y: &mut [Self]) {
+        fn masked(level: Level, x: &[Self], mask: &[Self], y: &mut [Self]) {
             dispatch!(level, simd => map(simd, [x, mask], [y], #[inline(always)] |[x, mask], _| [x * mask]));
         }
 
         /// See [`multiply_in_place`].
-        fn product_in_place(level: Level, mask: &[Self], y: &mut [Self]) {
+        fn masked_in_place(level: Level, mask: &[Self], y: &mut [Self]) {
             dispatch!(level, simd => map(simd, [mask], [y], #[inline(always)] |[mask], [y]| [y * mask]));
         }
     }

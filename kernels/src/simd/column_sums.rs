@@ -143,30 +143,29 @@ fn sum_chain<T: Element, S: Simd, const N: usize, const P: usize, const K: usize
             sum_rows::<T, S, N, P, K, SUM_ROWS>(simd, rows, params, &mut sums, terms);
         }
     }
-    let mut first = along;
-    while first < columns.width {
+    if along < columns.width {
         // The last block may begin among the columns of the one before: it finds the same.
-        let at = first.min(columns.width.saturating_sub(T::LANES));
-        sum_down::<T, S, N, P, K>(simd, columns.part(at, T::LANES), x, whole, at, params, &mut sums, terms);
-        first += T::LANES;
+        let at = columns.width.saturating_sub(T::LANES);
+        sum_down::<T, S, N, P, K>(simd, columns, at, x, whole, params, &mut sums, terms);
     }
     for start in (whole..len).step_by(columns.step(1)) {
         sum_rows::<T, S, N, P, K, 1>(simd, columns.rows(x, start), params, &mut sums, terms);
     }
 }
 
-/// The sums of at most a block of columns, those from `at` on of `params` and `sums`, over the rows of the first `len` elements, by fours.
+/// The sums of the columns from `at` on, at most a block of them, over the rows of the first `len` elements, by fours.
 #[inline(always)]
 fn sum_down<T: Element, S: Simd, const N: usize, const P: usize, const K: usize>(
     simd: S,
     columns: Columns,
+    at: usize,
     x: [&[T]; N],
     len: usize,
-    at: usize,
     params: [&[T]; P],
     sums: &mut [&mut [T]; K],
     terms: &impl Fn([T::Lanes<S>; N], [T::Lanes<S>; P]) -> [T::Lanes<S>; 2],
 ) {
+    let columns = columns.part(at, T::LANES);
     let zero = T::Lanes::<S>::splat(simd, T::default());
     let mut of_columns = [zero; P];
     for (v, params) in of_columns.iter_mut().zip(params) {
