@@ -66,6 +66,12 @@ impl<'a, T> MatRef<'a, T> {
         (Self { rows: at, ..self }, Self { data: below, rows: self.rows - at, ..self })
     }
 
+    /// Whether the slice goes on to the end of the last row's stride.
+    #[inline(always)]
+    pub(super) fn is_whole_rows(&self) -> bool {
+        self.row_stride >= self.cols && self.rows.saturating_mul(self.row_stride) <= self.data.len()
+    }
+
     /// Whether the slice holds the matrix.
     #[inline(always)]
     pub(crate) fn check(&self, argument: &'static str) -> Result<(), ShapeError> {

@@ -95,6 +95,6 @@ fn row_of<'c, T: Element>(c: &'c mut MatMut<'_, T>, i: usize, j: usize) -> &'c m
 
 /// The first half of `x` beside that of `y`, and the second beside the second.
 #[inline(always)]
-fn halves<T: Element, S: Simd>(x: T::Lanes<S>, y: T::Lanes<S>) -> (T::Lanes<S>, T::Lanes<S>) {
+pub(super) fn halves<T: Element, S: Simd>(x: T::Lanes<S>, y: T::Lanes<S>) -> (T::Lanes<S>, T::Lanes<S>) {
     if T::LANES == 16 { x.halves::<8>(y) } else { x.halves::<4>(y) }
 }

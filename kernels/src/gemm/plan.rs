@@ -80,18 +80,13 @@ fn planned<T: Element>(
 
 #[inline(always)]
 fn without_plan<T: Element>(level: Level, product: &mut Product<'_, '_, T>) {
+    // Each strip of columns has a frame of its own.
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512(simd) => simd.vectorize(
-            #[inline(always)]
-            || tiny::multiply::<T, _, 8, 8>(simd, product),
-        ),
+        Level::Avx512(simd) => tiny::multiply::<T, _, 8, 8>(simd, product),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2(simd) => simd.vectorize(
-            #[inline(always)]
-            || tiny::multiply::<T, _, 4, 2>(simd, product),
-        ),
-        Level::Portable => tiny::multiply::<T, _, 2, 1>(crate::simd::Portable, product),
+        Level::Avx2(simd) => tiny::multiply::<T, _, 6, 6>(simd, product),
+        Level::Portable => tiny::multiply::<T, _, 2, 2>(crate::simd::Portable, product),
     }
 }
 
@@ -178,21 +173,30 @@ impl<T: Element> Product<'_, '_, T> {
         by_columns && self.alpha == T::from(1) && gemm_scratch_len(n, m, k) <= scratch_len
     }
 
-    /// Whether nothing is to be chosen: B is as wide as few registers, of few rows, and all lies by rows.
+    /// Whether nothing is to be chosen: few steps and few columns, and all of it whole rows.
     #[inline]
     fn is_tiny(&self, level: Level) -> bool {
-        let wide = match level {
+        let (m, n, k) = (self.c.rows, self.c.cols, self.a.cols);
+        let few = match level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(_) => true,
-            _ => self.c.rows <= tiny::MOST_ROWS,
+            Level::Avx512(_) => n <= 2 * T::LANES && k <= tiny::FEW_STEPS,
+            // Between half a block and a block, masks cost more than what is saved, but for few steps.
+            _ => {
+                let whole = n % T::LANES <= T::LANES / 2;
+                n <= T::LANES && k <= tiny::FEW_STEPS
+                    || (vector::MAX_ROWS + 1..=tiny::FEW_ROWS).contains(&m)
+                        && n <= tiny::MOST
+                        && k <= if whole { tiny::MOST } else { tiny::FEW_STEPS }
+            }
         };
-        (2..=if wide { 2 * T::LANES } else { T::LANES }).contains(&self.b.cols)
-            && self.a.cols <= tiny::MOST_STEPS
+        n > 1
+            && few
             && self.lies_by_rows()
             && self.beta == T::default()
-            && self.a.row_stride >= self.a.cols
-            && self.b.row_stride >= self.b.cols
-            && self.c.row_stride >= self.c.cols
+            && self.a.is_whole_rows()
+            && self.b.is_whole_rows()
+            && self.c.row_stride >= n
+            && m.saturating_mul(self.c.row_stride) <= self.c.data.len()
     }
 
     /// Whether a row at a time is best: there are few, of B and of C contiguous ones, and more than one column.

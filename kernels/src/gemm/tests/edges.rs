@@ -29,7 +29,11 @@ fn check_rows_apart<T: Element>(bytes: usize, shapes: impl Iterator<Item = (usiz
 
 #[test]
 fn heights_of_tiles() {
-    let shapes = || about([3, 4, 6, 8, 12, 14, 24, 36, 144]).flat_map(|m| [5, 18, 40, 66].map(|n| (m, n, 3)));
+    let shapes = || {
+        let few = about([3, 4, 6, 8, 12, 14, 24, 36, 144]).flat_map(|m| [5, 18, 40, 66].map(|n| (m, n, 3)));
+        // Too many steps for what is tiny.
+        few.chain(about([4, 6, 12, 36]).flat_map(|m| [5, 18, 40].map(|n| (m, n, 66))))
+    };
     check::<f32>(shapes());
     check::<f64>(shapes());
 }
@@ -80,6 +84,14 @@ fn products_that_are_tiny() {
         // Every number of rows that tiles have, of rows that fill a quarter of a block, half, one and two.
         let rows = (1..=17).flat_map(|m| about([2, 4, 8, 16, 32]).map(move |n| (m, n, 5)));
         few.into_iter().chain(about([8, 16, 32]).map(|n| (32, n, 32))).chain(rows)
+    };
+    check::<f32>(shapes());
+    check::<f64>(shapes());
+    // Several strips, and with a last one of up to half a block, more steps: tall tiles and low ones, and all that is too much.
+    let shapes = || {
+        let rows = about([4, 6, 8, 11, 48]).flat_map(|m| [20, 24, 25, 48].map(move |n| (m, n, 5)));
+        let steps = about([32, 64]).flat_map(|k| [12, 20, 25, 64].map(move |n| (7, n, k)));
+        rows.chain(steps).chain([(9, 63, 2), (9, 64, 2), (9, 65, 2)])
     };
     check::<f32>(shapes());
     check::<f64>(shapes());

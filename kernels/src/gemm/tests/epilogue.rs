@@ -103,17 +103,20 @@ fn special_values_too() {
     });
 }
 
-/// Zeros of either sign: all products, the bias and C.
+/// Zeros of either sign: all products, of a column the same one, the bias and C.
 #[test]
 fn signs_of_zeros() {
     on_every_path(|case: &mut Case<f32>| {
+        let n = case.n;
         let signed = |x: &mut [f32], seed| {
             for (i, x) in x.iter_mut().enumerate() {
                 *x = if hash(i, seed).is_multiple_of(2) { 0.0 } else { -0.0 };
             }
         };
         case.a.fill(-1e-30);
-        signed(&mut case.b, 2);
+        for (i, b) in case.b.iter_mut().enumerate() {
+            *b = if hash(i % n, 2).is_multiple_of(2) { 0.0 } else { -0.0 };
+        }
         signed(&mut case.c, 3);
         if let Some(bias) = &mut case.bias {
             signed(bias, 4);

@@ -234,14 +234,16 @@ fn each<X, const N: usize>(all: [X; N], seed: usize) -> impl Iterator<Item = (us
 }
 
 /// Every path at every level: shapes and the layout of B, about their switch points. The first are rows of A.
-const PATHS: [(usize, usize, usize, Lay); 18] = [
+const PATHS: [(usize, usize, usize, Lay); 20] = [
     (13, 1, 40, Rows(0)),     // a column
     (2, 33, 9, Rows(0)),      // strips
     (3, 83, 21, Rows(0)),     // streams
     (9, 19, 32, Rows(0)),     // tiny
-    (9, 19, 33, Rows(0)),     // rows of B as they lie
-    (31, 61, 5, Rows(0)),     // 4 blocks of columns
-    (26, 37, 5, Rows(0)),     // 3
+    (15, 41, 9, Rows(2)),     // tiny, several strips
+    (9, 19, 66, Rows(0)),     // rows of B as they lie
+    (31, 61, 66, Rows(0)),    // 4 blocks of columns
+    (26, 37, 66, Rows(0)),    // 3
+    (14, 56, 33, Rows(0)),    // and half a block
     (33, 130, 4, Rows(0)),    // several panels
     (5, 9, 514, Rows(0)),     // two blocks of k
     (145, 18, 33, Rows(494)), // too large a B for narrow registers
