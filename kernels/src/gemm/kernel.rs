@@ -4,7 +4,7 @@ use super::edges::{gather, load_rows, scatter, store_rows};
 use super::left::{Left, Source};
 use super::narrow::pairs;
 use super::plan::Product;
-use super::right::{Right, load_blocks};
+use super::right::Right;
 use super::{Bias, MatMut};
 use crate::Element;
 use crate::simd::{Arithmetic, Lanes, Simd};
@@ -93,11 +93,18 @@ pub(super) fn tiles<
         // Rows past the end are computed and dropped, where they may be read.
         let (rows, tall, mid, low) =
             if A::EXACT { (block.end - i, TALL, MID, LOW) } else { (block.end - i, MID + 1, LOW + 1, 1) };
-        if rows >= tall && narrow {
+        // Rather two of the middle height than a tall one and a low one, whose few chains wait for each other.
+        let even = A::ANY_ROW && rows == TALL + LOW && rows == 2 * MID;
+        if narrow && A::ANY_ROW && TALL == 6 && rows >= if A::EXACT { 8 } else { 7 } {
+            // As many chains as hide the latency of a multiply-add.
+            let Some(a) = a.rows(i, block.kc) else { return };
+            pairs::<T, S, R, 8, NB>(simd, block, a, b, c, i, j);
+            i += 8;
+        } else if rows >= tall && narrow {
             let Some(a) = a.rows(i, block.kc) else { return };
             pairs::<T, S, R, TALL, NB>(simd, block, a, b, c, i, j);
             i += TALL;
-        } else if rows >= tall {
+        } else if rows >= tall && !even {
             let Some(a) = a.rows(i, block.kc) else { return };
             tile::<T, S, R, TALL, NB>(simd, block, a, b, c, i, j);
             i += TALL;
@@ -162,10 +169,10 @@ pub(super) fn each_step<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, c
     // What each step takes besides is shared by some, where so few registers make a block wide tile's steps short.
     while !S::BLOCK_IS_REGISTER && groups < kc / STEPS {
         // A last: a branch between a load and its use would part the two, which are one instruction.
-        let Some(rows) = b.next_rows::<S, STEPS>(simd) else { break };
+        let Some(mut row) = b.next_rows::<S, STEPS>(simd) else { break };
         let Some(column) = a.columns::<STEPS>(groups) else { break };
-        for (s, row) in rows.into_iter().enumerate() {
-            let row = load_blocks::<T, S, NB>(simd, row);
+        for s in 0..STEPS {
+            let Some(row) = row(s) else { break };
             let Some(column) = column(s) else { break };
             step(column, row);
         }
@@ -173,8 +180,8 @@ pub(super) fn each_step<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, c
     }
     let mut p = groups * STEPS;
     while S::BLOCK_IS_REGISTER && p < kc {
-        let Some([row]) = b.next_rows::<S, 1>(simd) else { break };
-        let row = load_blocks::<T, S, NB>(simd, row);
+        let Some(mut row) = b.next_rows::<S, 1>(simd) else { break };
+        let Some(row) = row(0) else { break };
         let Some(column) = a.column(p) else { break };
         step(column, row);
         p += 1;

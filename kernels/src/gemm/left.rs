@@ -7,6 +7,8 @@ use crate::Element;
 pub(super) trait Source<T> {
     /// Whether rows past the last must not be asked for.
     const EXACT: bool = false;
+    /// Whether tiles of any height may begin at any row.
+    const ANY_ROW: bool = true;
 
     /// `kc` steps of `H` rows from row `i` of A on. Past the last row they hold anything: what comes of it is dropped.
     fn rows<const H: usize>(&self, i: usize, kc: usize) -> Option<impl Left<T, H>>;
@@ -28,6 +30,8 @@ pub(super) struct Panels<'a, T, const MR: usize> {
 }
 
 impl<T: Element, const MR: usize> Source<T> for Panels<'_, T, MR> {
+    const ANY_ROW: bool = false;
+
     #[inline(always)]
     fn rows<const H: usize>(&self, i: usize, kc: usize) -> Option<impl Left<T, H>> {
         let panel = (i - self.first) / MR * kc;

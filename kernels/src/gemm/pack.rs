@@ -55,9 +55,7 @@ pub(super) fn pack<T: Element, S: Simd, P: Copy + AsMut<[T]>, const NB: usize>(
                             Some(row) if whole_panel => *slivers = *row,
                             _ => pad(zero, rest.get(..lines - line).unwrap_or(rest), slivers),
                         }
-                        if let Some(ahead) = rest.get(k_stride.saturating_mul(STEPS)..) {
-                            simd.prefetch(ahead);
-                        }
+                        simd.prefetch(rest, k_stride.wrapping_mul(STEPS));
                         rest = rest.get(k_stride..).unwrap_or_default();
                     }
                 }
@@ -83,7 +81,7 @@ pub(super) fn pack<T: Element, S: Simd, P: Copy + AsMut<[T]>, const NB: usize>(
         for l in l..width {
             for step in 0..kc {
                 // Of a loop that asks for memory the compiler makes no gathers and scatters.
-                simd.prefetch(data);
+                simd.prefetch(data, 0);
                 let x =
                     data.get((step * k_stride).wrapping_add(l.wrapping_mul(width_stride))).copied().filter(
                         #[inline(always)]
@@ -156,7 +154,7 @@ fn turn<T: Element, S: Simd, P: AsMut<[T]>, const NB: usize, const G: usize>(
         }
         // What is written next; and, as above, against scatters.
         if let Some(ahead) = packed.get(index / NB * kc + (first + AHEAD) * TURN..) {
-            simd.prefetch(ahead);
+            simd.prefetch(ahead, 0);
         }
         for (step, turned) in turned.iter().enumerate() {
             put(sliver(packed, kc, first * TURN + step, index), l, turned);
@@ -164,7 +162,7 @@ fn turn<T: Element, S: Simd, P: AsMut<[T]>, const NB: usize, const G: usize>(
     }
     for step in kc / TURN * TURN..kc {
         // Against scatters alone.
-        simd.prefetch(data);
+        simd.prefetch(data, 0);
         let mut turned = [T::default(); G];
         for (to, (_, rest)) in turned.iter_mut().zip(&lines) {
             *to = rest.get(step % TURN).copied().unwrap_or_default();

@@ -180,13 +180,18 @@ impl<T: Element> Product<'_, '_, T> {
         let few = match level {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512(_) => n <= 2 * T::LANES && k <= tiny::FEW_STEPS,
-            // Between half a block and a block, masks cost more than what is saved, but for few steps.
             _ => {
-                let whole = n % T::LANES <= T::LANES / 2;
-                n <= T::LANES && k <= tiny::FEW_STEPS
-                    || (vector::MAX_ROWS + 1..=tiny::FEW_ROWS).contains(&m)
-                        && n <= tiny::MOST
-                        && k <= if whole { tiny::MOST } else { tiny::FEW_STEPS }
+                let few_rows = (vector::MAX_ROWS + 1..=tiny::FEW_ROWS).contains(&m);
+                k <= if few_rows && n <= T::LANES / 2 {
+                    tiny::MOST_STEPS
+                } else if few_rows && n <= tiny::MOST && n % T::LANES <= T::LANES / 2 {
+                    tiny::MOST
+                } else if n <= T::LANES || few_rows && n <= tiny::MOST {
+                    // Masks cost more than what is saved, but for few steps.
+                    tiny::FEW_STEPS
+                } else {
+                    0
+                }
             }
         };
         n > 1

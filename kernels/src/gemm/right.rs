@@ -9,8 +9,11 @@ use crate::simd::{Arithmetic, Lanes, Simd};
 pub(super) trait Right<T: Element, const NB: usize> {
     /// The next row.
     fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]>;
-    /// The next `STEPS` rows, where so many blocks can be read of each.
-    fn next_rows<S: Simd, const STEPS: usize>(&mut self, simd: S) -> Option<[&[T::Block; NB]; STEPS]>;
+    /// The next `STEPS` rows, where so many blocks can be read of each: each to be had by its number, once.
+    fn next_rows<S: Simd, const STEPS: usize>(
+        &mut self,
+        simd: S,
+    ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>>;
 }
 
 /// A panel of rows packed one after another.
@@ -26,14 +29,16 @@ impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Panel<'_,
     }
 
     #[inline(always)]
-    fn next_rows<S: Simd, const STEPS: usize>(&mut self, _: S) -> Option<[&[T::Block; NB]; STEPS]> {
+    fn next_rows<S: Simd, const STEPS: usize>(
+        &mut self,
+        simd: S,
+    ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>> {
         let (steps, rest) = self.0.split_first_chunk::<STEPS>()?;
-        let mut rows = [steps.first()?.first_chunk()?; STEPS];
-        for (row, step) in rows.iter_mut().zip(steps) {
-            *row = step.first_chunk()?;
-        }
         self.0 = rest;
-        Some(rows)
+        Some(
+            #[inline(always)]
+            move |step: usize| Some(load_blocks::<T, S, NB>(simd, steps.get(step)?.first_chunk()?)),
+        )
     }
 }
 
@@ -52,6 +57,24 @@ impl<'a, T> Strided<'a, T> {
     #[inline(always)]
     pub(super) fn new(data: &'a [T], stride: usize, width: usize) -> Self {
         Self { rest: data, stride, width }
+    }
+
+    /// The next `STEPS` rows, where so many blocks can be read of each.
+    #[inline(always)]
+    fn next_blocks<const NB: usize, const STEPS: usize>(&mut self) -> Option<[&'a [T::Block; NB]; STEPS]>
+    where
+        T: Element,
+    {
+        // Nothing but this one comparison depends on where the rows are: the compiler looks at the others once.
+        let len = self.stride.checked_mul(STEPS - 1)?.checked_add(NB * T::LANES)?;
+        let steps = self.rest.get(..len)?;
+        let mut rows = [T::blocks(steps).0.first_chunk()?; STEPS];
+        for (step, row) in rows.iter_mut().enumerate() {
+            let first = step * self.stride;
+            *row = T::blocks(steps.get(first..first + NB * T::LANES)?).0.first_chunk()?;
+        }
+        self.advance(STEPS * self.stride);
+        Some(rows)
     }
 
     /// Behind the last row there may be less than a stride.
@@ -78,22 +101,20 @@ impl<T: Element, const NB: usize> Right<T, NB> for Strided<'_, T> {
     }
 
     #[inline(always)]
-    fn next_rows<S: Simd, const STEPS: usize>(&mut self, _: S) -> Option<[&[T::Block; NB]; STEPS]> {
-        // Nothing but this one comparison depends on where the rows are: the compiler looks at the others once.
-        let len = self.stride.checked_mul(STEPS - 1)?.checked_add(NB * T::LANES)?;
-        let steps = self.rest.get(..len)?;
-        let mut rows = [T::blocks(steps).0.first_chunk()?; STEPS];
-        for (step, row) in rows.iter_mut().enumerate() {
-            let first = step * self.stride;
-            *row = T::blocks(steps.get(first..first + NB * T::LANES)?).0.first_chunk()?;
-        }
-        self.advance(STEPS * self.stride);
-        Some(rows)
+    fn next_rows<S: Simd, const STEPS: usize>(
+        &mut self,
+        simd: S,
+    ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>> {
+        let rows = self.next_blocks::<NB, STEPS>()?;
+        Some(
+            #[inline(always)]
+            move |step: usize| Some(load_blocks::<T, S, NB>(simd, rows.get(step)?)),
+        )
     }
 }
 
 /// Rows from those which are read to those which are asked for, as no prefetcher of the CPU sees where they lie.
-const AHEAD: usize = 8;
+const AHEAD: usize = 16;
 
 /// Rows as they lie, which are packed into a panel on the way: the first tile of a panel takes hardly longer for it.
 pub(super) struct Packing<'a, 'p, T, B, const WIDTH: usize> {
@@ -114,20 +135,26 @@ impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Packing<'
     }
 
     #[inline(always)]
-    fn next_rows<S: Simd, const STEPS: usize>(&mut self, simd: S) -> Option<[&[T::Block; NB]; STEPS]> {
-        if let Some(mut ahead) = self.rows.rest.get(self.rows.stride.saturating_mul(AHEAD)..) {
-            for _ in 0..STEPS {
-                simd.prefetch(ahead);
-                ahead = ahead.get(self.rows.stride..).unwrap_or_default();
-            }
-        }
-        let rows = Right::<T, NB>::next_rows::<S, STEPS>(&mut self.rows, simd)?;
+    fn next_rows<S: Simd, const STEPS: usize>(
+        &mut self,
+        simd: S,
+    ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>> {
+        let (from, stride) = (self.rows.rest, self.rows.stride);
+        let rows = self.rows.next_blocks::<NB, STEPS>()?;
         let (steps, rest) = core::mem::take(&mut self.panel).split_first_chunk_mut::<STEPS>()?;
-        for (row, step) in rows.iter().zip(steps) {
-            *step.first_chunk_mut()? = **row;
-        }
         self.panel = rest;
-        Some(rows)
+        Some(
+            // Each row when its turn comes: all at once have no registers.
+            #[inline(always)]
+            move |step: usize| {
+                simd.prefetch(from, stride.wrapping_mul(AHEAD + step));
+                let lanes = load_blocks::<T, S, NB>(simd, rows.get(step)?);
+                for (lanes, block) in lanes.iter().zip(steps.get_mut(step)?) {
+                    lanes.store(block);
+                }
+                Some(lanes)
+            },
+        )
     }
 }
 

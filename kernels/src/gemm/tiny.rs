@@ -16,9 +16,11 @@ use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// Steps of k that are few enough of any number of rows, where C is no wider than a block.
 pub(super) const FEW_STEPS: usize = 32;
-/// Rows, and columns and steps, that are few enough together, where a block is several registers.
+/// Where a block is several registers: rows that are few; steps and columns that are few enough of them; and steps that are where
+/// the columns fill half a block at most.
 pub(super) const FEW_ROWS: usize = 48;
 pub(super) const MOST: usize = 64;
+pub(super) const MOST_STEPS: usize = 1024;
 
 /// With beta 0, alpha 1 and up to `TALL` rows at a time. Where a block is a register, C is up to two blocks wide, and
 /// of `WIDE` rows at a time then; elsewhere it goes block by block.

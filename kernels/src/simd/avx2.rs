@@ -44,9 +44,9 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch<T>(self, x: &[T]) {
+    fn prefetch<T>(self, x: &[T], at: usize) {
         // SAFETY: SSE, and an address that is not read by the program.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(x.as_ptr().wrapping_add(at).cast()) };
     }
 
     #[inline(always)]

@@ -52,10 +52,10 @@ pub trait Simd: Copy {
     /// Eight `f32` as `f64`, exactly.
     fn widen(self, x: &[f32; 8]) -> Self::F64;
 
-    /// Asks for the cache line of the first element ahead of its time: nothing but time depends on it.
+    /// Asks for the cache line of element `at`, which may lie past the end, ahead of its time: nothing but time depends on it.
     #[inline(always)]
-    fn prefetch<T>(self, x: &[T]) {
-        let _ = x;
+    fn prefetch<T>(self, x: &[T], at: usize) {
+        let _ = (x, at);
     }
 
     /// Runs `f` in a function that is compiled with this instruction set's features.

@@ -91,7 +91,8 @@ fn products_that_are_tiny() {
     let shapes = || {
         let rows = about([4, 6, 8, 11, 48]).flat_map(|m| [20, 24, 25, 48].map(move |n| (m, n, 5)));
         let steps = about([32, 64]).flat_map(|k| [12, 20, 25, 64].map(move |n| (7, n, k)));
-        rows.chain(steps).chain([(9, 63, 2), (9, 64, 2), (9, 65, 2)])
+        let long = [(7, 8, 1024), (4, 7, 1025), (5, 4, 1025), (49, 4, 33)];
+        rows.chain(steps).chain(long).chain([(9, 63, 2), (9, 64, 2), (9, 65, 2)])
     };
     check::<f32>(shapes());
     check::<f64>(shapes());
