@@ -177,21 +177,28 @@ impl<T: Element> Product<'_, '_, T> {
     #[inline]
     fn is_tiny(&self, level: Level) -> bool {
         let (m, n, k) = (self.c.rows, self.c.cols, self.a.cols);
+        let few_rows = (vector::MAX_ROWS + 1..=tiny::FEW_ROWS).contains(&m);
+        let part = n % T::LANES;
         let few = match level {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512(_) => n <= 2 * T::LANES && k <= tiny::FEW_STEPS,
-            _ => {
-                let few_rows = (vector::MAX_ROWS + 1..=tiny::FEW_ROWS).contains(&m);
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2(_) => {
                 k <= if few_rows && n <= T::LANES / 2 {
                     tiny::MOST_STEPS
-                } else if few_rows && n <= tiny::MOST && n % T::LANES <= T::LANES / 2 {
+                } else if few_rows && n <= tiny::MOST && part <= T::LANES / 2 {
                     tiny::MOST
                 } else if n <= T::LANES || few_rows && n <= tiny::MOST {
-                    // Masks cost more than what is saved, but for few steps.
+                    // Two masks a step cost more than what is saved, but for few.
                     tiny::FEW_STEPS
                 } else {
                     0
                 }
+            }
+            // Without masks, parts of blocks are slow.
+            Level::Portable => {
+                n <= T::LANES && k <= tiny::FEW_STEPS
+                    || few_rows && n <= tiny::MOST && part == 0 && k <= tiny::MOST
             }
         };
         n > 1
