@@ -20,6 +20,7 @@ pub(super) const FEW_STEPS: usize = 32;
 /// the columns fill half a block at most.
 pub(super) const FEW_ROWS: usize = 48;
 pub(super) const MOST: usize = 64;
+#[cfg(target_arch = "x86_64")]
 pub(super) const MOST_STEPS: usize = 1024;
 
 /// With beta 0, alpha 1 and up to `TALL` rows at a time. Where a block is a register, C is up to two blocks wide, and
