@@ -11,7 +11,8 @@ use super::{LINE, MatMut, even_depth, min};
 use crate::Element;
 use crate::simd::Simd;
 
-/// Rows of A packed at a time: a block of `MC x KC` stays in L2. A multiple of every tile's height.
+/// Rows of A packed at a time: a block of `MC x KC` stays in L2. A multiple of every tile's height, so that no tile but the last goes past its
+/// block's end; after a first tile of six rows, those of eight leave two.
 pub(super) const MC: usize = 144;
 /// The depth of a block: deep enough that loading and storing C between blocks costs little.
 pub(super) const KC: usize = 512;
