@@ -36,11 +36,7 @@ pub(super) fn pairs<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const
         #[inline(always)]
         |a, b| {
             let [b, ..] = b.as_slice() else { return };
-            let b = halves::<T, S>(*b, *b).0;
-            for ([x, y], acc) in a.as_chunks().0.iter().zip(&mut *acc) {
-                let (x, y) = (T::Lanes::<S>::splat(simd, *x), T::Lanes::<S>::splat(simd, *y));
-                *acc = halves::<T, S>(x, y).0.mul_add(b, *acc);
-            }
+            multiply_add_pairs::<T, S>(simd, &a, *b, acc);
         },
     );
     let zero = T::Lanes::<S>::splat(simd, T::default());
@@ -48,6 +44,21 @@ pub(super) fn pairs<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const
         let y = if block.relu { zero.max(*acc) } else { *acc };
         y.store_partial(row_of(c, i + 2 * p, j));
         halves::<T, S>(y, y).1.store_partial(row_of(c, i + 2 * p + 1, j));
+    }
+}
+
+/// `acc[i / 2][j] += a[i] * b[j]`, in the half of a block that is row i's, for the columns in the first half of `b`.
+#[inline(always)]
+pub(super) fn multiply_add_pairs<T: Element, S: Simd>(
+    simd: S,
+    a: &[T],
+    b: T::Lanes<S>,
+    acc: &mut [T::Lanes<S>],
+) {
+    let b = halves::<T, S>(b, b).0;
+    for ([x, y], acc) in a.as_chunks().0.iter().zip(acc) {
+        let (x, y) = (T::Lanes::<S>::splat(simd, *x), T::Lanes::<S>::splat(simd, *y));
+        *acc = halves::<T, S>(x, y).0.mul_add(b, *acc);
     }
 }
 

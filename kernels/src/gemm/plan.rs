@@ -83,10 +83,10 @@ fn without_plan<T: Element>(level: Level, product: &mut Product<'_, '_, T>) {
     // Each strip of columns has a frame of its own.
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512(simd) => tiny::multiply::<T, _, 8, 8>(simd, product),
+        Level::Avx512(simd) => tiny::multiply::<T, _, 8>(simd, product),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2(simd) => tiny::multiply::<T, _, 6, 6>(simd, product),
-        Level::Portable => tiny::multiply::<T, _, 2, 2>(crate::simd::Portable, product),
+        Level::Avx2(simd) => tiny::multiply::<T, _, 6>(simd, product),
+        Level::Portable => tiny::multiply::<T, _, 2>(crate::simd::Portable, product),
     }
 }
 

@@ -8,7 +8,7 @@ use core::mem::take;
 
 use super::Bias;
 use super::kernel::{Tile, multiply_add};
-use super::narrow::halves;
+use super::narrow::{halves, multiply_add_pairs};
 use super::plan::Product;
 use super::right::row_of_blocks;
 use crate::Element;
@@ -23,19 +23,16 @@ pub(super) const MOST: usize = 64;
 #[cfg(target_arch = "x86_64")]
 pub(super) const MOST_STEPS: usize = 1024;
 
-/// With beta 0, alpha 1 and up to `TALL` rows at a time. Where a block is a register, C is up to two blocks wide, and
-/// of `WIDE` rows at a time then; elsewhere it goes block by block.
+/// With beta 0, alpha 1 and up to `TALL` rows at a time. Where a block is a register, C is up to two blocks wide; elsewhere
+/// it goes block by block.
 #[inline(always)]
-pub(super) fn multiply<T: Element, S: Simd, const TALL: usize, const WIDE: usize>(
-    simd: S,
-    product: &mut Product<'_, '_, T>,
-) {
+pub(super) fn multiply<T: Element, S: Simd, const TALL: usize>(simd: S, product: &mut Product<'_, '_, T>) {
     let n = product.b.cols;
     if S::BLOCK_IS_REGISTER {
         if n <= T::LANES {
             all_rows::<T, S, TALL, 1, false>(simd, product, 0, n);
         } else {
-            all_rows::<T, S, WIDE, 2, false>(simd, product, 0, n);
+            all_rows::<T, S, TALL, 2, false>(simd, product, 0, n);
         }
         return;
     }
@@ -330,12 +327,9 @@ fn some_pairs<T: Element, S: Simd, const H: usize, const PAIRS: usize>(
     strip.each_step(
         &rows,
         #[inline(always)]
-        |row| {
-            let b = T::Lanes::<S>::load_partial(simd, row.get(..width)?);
-            Some(halves::<T, S>(b, b).0)
-        },
+        |row| Some(T::Lanes::<S>::load_partial(simd, row.get(..width)?)),
         #[inline(always)]
-        |a, b| multiply_add_pairs::<T, S, H, PAIRS>(simd, a, b, &mut acc),
+        |a, b| multiply_add_pairs::<T, S>(simd, a, b, &mut acc),
     );
     if strip.relu {
         let zero = T::Lanes::<S>::splat(simd, T::default());
@@ -360,20 +354,5 @@ fn store_pair<T: Element, S: Simd>(pair: Option<&T::Lanes<S>>, strip: &mut Strip
             return;
         };
         row.store_partial(c);
-    }
-}
-
-/// `acc[i / 2][j] += a[i] * b[j]`, in the half of a block that is row i's.
-#[inline(always)]
-fn multiply_add_pairs<T: Element, S: Simd, const H: usize, const PAIRS: usize>(
-    simd: S,
-    a: &[T; H],
-    b: T::Lanes<S>,
-    acc: &mut [T::Lanes<S>; PAIRS],
-) {
-    let (pairs, _) = a.as_chunks();
-    for ([x, y], acc) in pairs.iter().zip(acc) {
-        let (x, y) = (T::Lanes::<S>::splat(simd, *x), T::Lanes::<S>::splat(simd, *y));
-        *acc = halves::<T, S>(x, y).0.mul_add(b, *acc);
     }
 }
