@@ -4,7 +4,7 @@
 
 use super::{Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, packed, tiny, vector};
 use crate::once::compiled_once;
-use crate::simd::{Level, Simd, dispatch};
+use crate::simd::{Level, Portable, Simd, dispatch};
 use crate::{Activation, Element};
 
 /// Bytes of B that hardly leave L1.
@@ -86,7 +86,7 @@ fn without_plan<T: Element>(level: Level, product: &mut Product<'_, '_, T>) {
         Level::Avx512(simd) => tiny::multiply::<T, _, 8>(simd, product),
         #[cfg(target_arch = "x86_64")]
         Level::Avx2(simd) => tiny::multiply::<T, _, 6>(simd, product),
-        Level::Portable => tiny::multiply::<T, _, 2>(crate::simd::Portable, product),
+        Level::Portable => tiny::multiply::<T, _, 2>(Portable, product),
     }
 }
 
@@ -110,7 +110,10 @@ fn by_tiles<T: Element>(
                 #[inline(always)]
                 || direct::multiply::<T, _, 6, 1>(simd, product),
             ),
-            Level::Portable => direct::multiply::<T, _, 2, 1>(crate::simd::Portable, product),
+            Level::Portable => Portable.vectorize(
+                #[inline(always)]
+                || direct::multiply::<T, _, 2, 1>(Portable, product),
+            ),
         }
         return;
     }
@@ -125,9 +128,10 @@ fn by_tiles<T: Element>(
             #[inline(always)]
             || packed::multiply::<T, _, 6, 4, 2, 1>(simd, product, panels, scratch),
         ),
-        Level::Portable => {
-            packed::multiply::<T, _, 2, 1, 1, 1>(crate::simd::Portable, product, panels, scratch);
-        }
+        Level::Portable => Portable.vectorize(
+            #[inline(always)]
+            || packed::multiply::<T, _, 2, 1, 1, 1>(Portable, product, panels, scratch),
+        ),
     }
 }
 
