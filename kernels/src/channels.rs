@@ -59,12 +59,14 @@ impl Channels {
     }
 
     /// Rows, or images.
-    pub(crate) const fn outer(self) -> usize {
+    #[must_use]
+    pub const fn outer(self) -> usize {
         self.outer
     }
 
-    /// Values of one channel that lie side by side.
-    pub(crate) const fn inner(self) -> usize {
+    /// Values of one channel that lie side by side: 1 where channels come last.
+    #[must_use]
+    pub const fn inner(self) -> usize {
         self.inner
     }
 }

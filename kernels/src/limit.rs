@@ -213,8 +213,8 @@ fn scale<T: Element, S: Simd>(simd: S, factor: T, x: &[T], y: &mut [T]) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::reference::levels;
+    use slicewise_kernels::reference::levels;
+    use slicewise_kernels::*;
     use std::vec;
     use std::vec::Vec;
 

@@ -179,10 +179,10 @@ fn backward_kernel<T: Element, S: Simd>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::reference::strategies::{slice, special_slice};
-    use crate::reference::{Placed, assert_same_bits, levels, maxout as oracle};
     use proptest::prelude::*;
+    use slicewise_kernels::reference::strategies::{slice, special_slice};
+    use slicewise_kernels::reference::{Placed, assert_same_bits, levels, maxout as oracle};
+    use slicewise_kernels::*;
     use std::vec::Vec;
 
     fn check<T: Element>(pieces: usize, units: usize, x: &[T], dy: &[T], offset: usize) {

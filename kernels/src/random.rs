@@ -148,8 +148,8 @@ fn unit_f64(word: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rand_pcg::{Pcg64, rand_core::SeedableRng};
+    use slicewise_kernels::*;
 
     fn rng() -> Pcg64 {
         Pcg64::seed_from_u64(231)

@@ -147,10 +147,10 @@ pub(crate) fn expect_rows(argument: &'static str, width: usize, len: usize) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::reference::strategies::{slice, special_slice};
-    use crate::reference::{Placed, assert_close, assert_same_bits, levels};
     use proptest::prelude::*;
+    use slicewise_kernels::reference::strategies::{slice, special_slice};
+    use slicewise_kernels::reference::{Placed, assert_close, assert_same_bits, levels};
+    use slicewise_kernels::*;
 
     proptest! {
         #[test]

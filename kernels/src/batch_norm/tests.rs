@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use std::vec;
 use std::vec::Vec;
 
-use super::*;
-use crate::reference::batch_norm as oracle;
-use crate::reference::strategies::channels;
-use crate::reference::{Placed, assert_close, assert_same_bits, levels};
+use slicewise_kernels::reference::batch_norm as oracle;
+use slicewise_kernels::reference::strategies::channels;
+use slicewise_kernels::reference::{Placed, assert_close, assert_same_bits, levels};
+use slicewise_kernels::*;
 
 /// Everything that a forward pass and a backward pass read.
 #[derive(Clone, Debug)]
@@ -322,7 +322,7 @@ fn backward_agrees_with_centred_differences() {
             let saved = forward(level, &case, 0);
             let analytic = backward(level, &case, &saved, 0);
             agrees_with_differences(&case, &analytic, |case| {
-                crate::reference::reduce::dot(&forward(level, case, 0).y, &case.dy).value
+                reference::reduce::dot(&forward(level, case, 0).y, &case.dy).value
             });
         }
     }

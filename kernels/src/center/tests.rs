@@ -5,11 +5,11 @@ use proptest::prelude::*;
 use std::vec;
 use std::vec::Vec;
 
-use super::*;
-use crate::reference::batch_norm::channel_of;
-use crate::reference::center as oracle;
-use crate::reference::strategies::{channels, slice, special_slice};
-use crate::reference::{Placed, assert_close, assert_same_bits, levels};
+use slicewise_kernels::reference::batch_norm::channel_of;
+use slicewise_kernels::reference::center as oracle;
+use slicewise_kernels::reference::strategies::{channels, slice, special_slice};
+use slicewise_kernels::reference::{Placed, assert_close, assert_same_bits, levels};
+use slicewise_kernels::*;
 
 /// A data set, as numbers and as bytes, and a mean and a scale for each channel.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 //! Against `reference::clip`, on every level.
 
-use super::*;
-use crate::reference::strategies::{special_slice, value};
-use crate::reference::{Placed, assert_close, assert_same_bits, clip as oracle, levels};
 use proptest::prelude::*;
+use slicewise_kernels::reference::strategies::{special_slice, value};
+use slicewise_kernels::reference::{Placed, assert_close, assert_same_bits, clip as oracle, levels};
+use slicewise_kernels::*;
 use std::vec::Vec;
 
 fn check<T: Element>(max_norm: f64, gradient: &[T], offset: usize) {

@@ -1,9 +1,9 @@
 //! Against the oracles of `reference::softmax`, on every level.
 
-use super::*;
-use crate::reference::{Placed, assert_close, assert_same_bits, levels, softmax as oracle};
 use crate::softmax::tests::{bound, logits, shapes, subnormal};
 use proptest::prelude::*;
+use slicewise_kernels::reference::{Placed, assert_close, assert_same_bits, levels, softmax as oracle};
+use slicewise_kernels::*;
 use std::vec::Vec;
 
 /// Targets that own what they name.

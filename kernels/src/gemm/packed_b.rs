@@ -184,11 +184,11 @@ pub fn gemm_packed<T: Element>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::reference::strategies::slice;
-    use crate::reference::{Placed, assert_same_bits, levels};
-    use crate::{Activation, gemm_scratch_len, gemm_with_epilogue};
     use proptest::prelude::*;
+    use slicewise_kernels::reference::strategies::slice;
+    use slicewise_kernels::reference::{Placed, assert_same_bits, levels};
+    use slicewise_kernels::*;
+    use slicewise_kernels::{Activation, gemm_scratch_len, gemm_with_epilogue};
     use std::vec::Vec;
 
     proptest! {

@@ -1,10 +1,10 @@
 //! Against `reference::hinge`, on every level.
 
-use super::*;
-use crate::reference::hinge::assert_is_hinge;
-use crate::reference::{Placed, assert_same_bits, levels};
 use crate::softmax::tests::{logits, shapes};
 use proptest::prelude::*;
+use slicewise_kernels::reference::hinge::assert_is_hinge;
+use slicewise_kernels::reference::{Placed, assert_same_bits, levels};
+use slicewise_kernels::*;
 use std::vec::Vec;
 
 fn check<T: Element>(classes: usize, margin: T, scores: &[T], labels: &[u32], offset: usize) {

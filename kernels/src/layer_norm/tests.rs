@@ -5,11 +5,11 @@ use rand_pcg::Pcg64;
 use std::vec;
 use std::vec::Vec;
 
-use super::*;
-use crate::fill_normal;
-use crate::reference::layer_norm as oracle;
-use crate::reference::{Placed, assert_close, assert_same_bits, levels};
 use crate::simd::apply::CHUNK;
+use slicewise_kernels::fill_normal;
+use slicewise_kernels::reference::layer_norm as oracle;
+use slicewise_kernels::reference::{Placed, assert_close, assert_same_bits, levels};
+use slicewise_kernels::*;
 
 const EPSILON: f64 = 1e-5;
 
@@ -351,7 +351,7 @@ fn backward_agrees_with_centred_differences() {
                         let old = target(&mut case, None);
                         let y = forward(level, &case, 0).y;
                         target(&mut case, Some(old));
-                        crate::reference::reduce::dot(&y, &case.dy).value
+                        reference::reduce::dot(&y, &case.dy).value
                     };
                     let numeric = (at(h) - at(-h)) / (2.0 * h);
                     let error = (numeric - analytic).abs() / scale;

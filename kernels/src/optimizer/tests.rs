@@ -1,8 +1,8 @@
 //! Each rule against its oracle, on every level.
 
-use super::*;
-use crate::reference::{self, Placed, assert_close, assert_same_bits, levels, strategies::slice};
 use proptest::prelude::*;
+use slicewise_kernels::reference::{self, Placed, assert_close, assert_same_bits, levels, strategies::slice};
+use slicewise_kernels::*;
 use std::vec::Vec;
 
 const ALL: [Optimizer; 7] = [

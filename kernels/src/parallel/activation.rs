@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// The least elements of a piece: some 10 us.
-const PIECE: usize = if cfg!(test) { 1 << 6 } else { 1 << 16 };
+const PIECE: usize = 1 << 16;
 /// Pieces are multiples of two cache lines.
 const UNIT: usize = 32;
 
@@ -154,11 +154,12 @@ fn zip<A, B>((a, a_rest): (A, A), (b, b_rest): (B, B)) -> ((A, B), (A, B)) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::PIECE;
     use crate::parallel::tests::{Scoped, ordered};
-    use crate::reference::strategies::special_slice;
-    use crate::reference::{activation as oracle, assert_same_bits, levels};
     use proptest::prelude::*;
+    use slicewise_kernels::reference::strategies::special_slice;
+    use slicewise_kernels::reference::{assert_same_bits, levels};
+    use slicewise_kernels::*;
     use std::vec::Vec;
 
     /// What each function leaves.
@@ -176,9 +177,15 @@ mod tests {
         [y, in_place, dx, dy_to_dx]
     }
 
+    /// The values again and again, `n` of them.
+    fn repeated<T: Element>(x: &[T], n: usize) -> Vec<T> {
+        x.iter().cycle().take(n).copied().collect()
+    }
+
     fn check<T: Element>(x: &[T], dy: &[T]) {
         for level in levels() {
-            for f in oracle::ALL.into_iter().filter(|f| f.output_tells_derivative()) {
+            // Pieces know nothing of the function.
+            for f in [Activation::Relu, Activation::Elu { alpha: 0.5 }, Activation::Tanh] {
                 let (mut y, mut dx) = (std::vec![T::default(); x.len()], std::vec![T::default(); x.len()]);
                 activate(level, f, x, &mut y).unwrap();
                 activation_backward(level, f, &y, dy, &mut dx).unwrap();
@@ -195,29 +202,30 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
+        #![proptest_config(ProptestConfig::with_cases(4))]
 
         #[test]
         fn any_number_of_threads_gives_the_same_bits(
-            (x, dy) in (0usize..700).prop_flat_map(|n| (special_slice::<f32>(n), special_slice::<f32>(n))),
-            (x2, dy2) in (0usize..700).prop_flat_map(|n| (special_slice::<f64>(n), special_slice::<f64>(n))),
+            n in prop_oneof![0usize..700, 2 * PIECE - 40..2 * PIECE + 40, 2 * PIECE..8 * PIECE],
+            (x, dy) in (special_slice::<f32>(997), special_slice::<f32>(991)),
+            (x2, dy2) in (special_slice::<f64>(997), special_slice::<f64>(991)),
         ) {
-            check(&x, &dy);
-            check(&x2, &dy2);
+            check(&repeated(&x, n), &repeated(&dy, n));
+            check(&repeated(&x2, n), &repeated(&dy2, n));
         }
     }
 
     #[test]
     fn errors_leave_outputs_untouched() {
         let (x, mut y, level, pool) =
-            (std::vec![1.0f32; 300], std::vec![7.0; 299], Level::detect(), Scoped(2));
+            (std::vec![1.0f32; 3 * PIECE], std::vec![7.0; 3 * PIECE - 1], Level::detect(), Scoped(2));
         assert_eq!(activate_on(&pool, level, Activation::Tanh, &x, &mut y).unwrap_err().argument, "y");
         let run = |f, y: &mut [f32]| activation_backward_in_place_on(&pool, level, f, &x, y);
         assert_eq!(run(Activation::Tanh, &mut y).unwrap_err().argument, "dy");
         let steep = Activation::Elu { alpha: -1.0 };
-        assert!(run(steep, &mut [7.0; 300]).is_err());
-        assert!(activation_backward_on(&pool, level, steep, &x, &x, &mut [7.0; 300]).is_err());
+        assert!(run(steep, &mut std::vec![7.0; 3 * PIECE]).is_err());
+        assert!(activation_backward_on(&pool, level, steep, &x, &x, &mut std::vec![7.0; 3 * PIECE]).is_err());
         assert!(activation_backward_on(&pool, level, Activation::Relu, &x, &x, &mut y).is_err());
-        assert_eq!(y, [7.0; 299]);
+        assert!(y.iter().all(|y| *y == 7.0));
     }
 }

@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// The least elements of a piece: some 10 us for each half of the work.
-const PIECE: usize = if cfg!(test) { 1 << 7 } else { 1 << 16 };
+const PIECE: usize = 1 << 16;
 /// Bands of columns are multiples of a few cache lines.
-const UNIT: usize = if cfg!(test) { 16 } else { 64 };
+const UNIT: usize = 64;
 
 /// How many pieces there may be.
 fn pieces<T: Element>(pool: &impl Parallel, channels: Channels) -> usize {

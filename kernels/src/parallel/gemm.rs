@@ -8,9 +8,8 @@ use crate::error::{expect_at_least, expect_len};
 use crate::gemm::{Epilogue, MatMut, MatRef, gemm_scratch_len, gemm_with_epilogue};
 use crate::{Activation, Element, Level, ShapeError};
 
-/// The least work for a band, in multiply-adds: some 20 us of one core, of which a pool's wake-up takes a few. In tests small products
-/// are divided too.
-const WORK: usize = if cfg!(test) { 1 << 9 } else { 1 << 20 };
+/// The least work for a band, in multiply-adds: some 20 us of one core, of which a pool's wake-up takes a few.
+const WORK: usize = 1 << 20;
 /// What an element of A or B costs to bring in, in multiply-adds: a product of few rows waits for memory.
 const BRING: usize = 8;
 /// Heights of bands: a multiple of every tile's height where that evens out, otherwise of most.
@@ -192,18 +191,18 @@ impl Plan {
         }
         // Of one row, the columns do not interleave, and of one column the rows.
         let columns_apart = if m == 1 || n == 1 { m == 1 } else { c.row_stride < c.col_stride };
-        let mut of_columns = bands(n, WIDTH, most);
-        if n > 1 && n % of_columns.0 == 1 {
+        let (mut width, mut count) = bands(n, WIDTH, most);
+        if n > 1 && n.checked_rem(width) == Some(1) {
             // A band of one column would be a sum in lanes, with other bits.
-            of_columns.0 += 1;
-            of_columns.1 = n.div_ceil(of_columns.0);
+            width += 1;
+            count = n.div_ceil(width.max(1));
         }
         let [fine, finest] = HEIGHTS.map(|unit| bands(m, unit, most));
         let of_rows = if fine.0 <= finest.0 + finest.0 / 16 { fine } else { finest };
         let plan = if columns_apart {
-            Self::Columns { width: of_columns.0, count: of_columns.1 }
+            Self::Columns { width, count }
         } else if c.col_stride == 1 && m <= COPIED_ROWS && n >= 2 * m {
-            Self::Copied { width: of_columns.0, count: of_columns.1 }
+            Self::Copied { width, count }
         } else {
             Self::Rows { height: of_rows.0, count: of_rows.1 }
         };

@@ -81,11 +81,10 @@ fn halve<T: Element, P: Parallel>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::Optimizer;
+    use super::LEAF;
     use crate::parallel::tests::{Scoped, ordered};
-    use crate::reference::{assert_same_bits, levels};
-    use crate::{Serial, optimizer_step};
+    use slicewise_kernels::reference::{assert_same_bits, levels};
+    use slicewise_kernels::*;
     use std::vec::Vec;
 
     /// All that a step leaves.

@@ -1,11 +1,11 @@
 //! Against `reference::prelu`, on every level.
 
-use super::*;
-use crate::reference::batch_norm::channel_of;
-use crate::reference::prelu as oracle;
-use crate::reference::strategies::{channels, special_slice, value};
-use crate::reference::{Placed, assert_close, assert_same_bits, levels};
 use proptest::prelude::*;
+use slicewise_kernels::reference::batch_norm::channel_of;
+use slicewise_kernels::reference::prelu as oracle;
+use slicewise_kernels::reference::strategies::{channels, special_slice, value};
+use slicewise_kernels::reference::{Placed, assert_close, assert_same_bits, levels};
+use slicewise_kernels::*;
 use std::vec::Vec;
 
 /// Channels, input, slopes, gradient, offset.

@@ -1,10 +1,10 @@
 //! Against the oracles of `reference::reduce`, on every level.
 
-use super::*;
-use crate::reference::reduce as oracle;
-use crate::reference::strategies::{slice, special_slice};
-use crate::reference::{Placed, assert_close, assert_same_bits, levels};
 use proptest::prelude::*;
+use slicewise_kernels::reference::reduce as oracle;
+use slicewise_kernels::reference::strategies::{slice, special_slice};
+use slicewise_kernels::reference::{Placed, assert_close, assert_same_bits, levels};
+use slicewise_kernels::*;
 use std::vec::Vec;
 
 /// What underflow may cost each term: half the smallest subnormal `f32`, or `f64` (generously).

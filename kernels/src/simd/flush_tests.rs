@@ -5,8 +5,8 @@ use core::arch::asm;
 use core::hint::black_box;
 use std::vec::Vec;
 
-use crate::reference::{activation as oracle, levels};
-use crate::{
+use slicewise_kernels::reference::{activation as oracle, levels};
+use slicewise_kernels::{
     Activation, Affine, BatchLoss, BatchNorm, Channels, Function, Level, MatMut, MatRef, Optimizer,
     RunningMut, SavedMut, Step, Targets, activate, apply, batch_norm_forward, cross_entropy, gemm,
     gemm_scratch_len, hinge, log_softmax, max, norm, optimizer_step, softmax, sum, variance,

@@ -1,9 +1,9 @@
 //! Against the oracles of `reference::softmax`, on every level.
 
-use super::*;
-use crate::reference::strategies::special_slice;
-use crate::reference::{Placed, assert_close, assert_same_bits, levels, softmax as oracle};
 use proptest::prelude::*;
+use slicewise_kernels::reference::strategies::special_slice;
+use slicewise_kernels::reference::{Placed, assert_close, assert_same_bits, levels, softmax as oracle};
+use slicewise_kernels::*;
 use std::vec::Vec;
 
 /// The relative error of a probability: the difference from the maximum, rounded, moves e^x by as many units as it

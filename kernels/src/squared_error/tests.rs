@@ -1,10 +1,10 @@
 //! Against the formula in `f64`, on every level.
 
-use super::*;
-use crate::reference::strategies::slice;
-use crate::reference::{Placed, assert_close, assert_same_bits, levels};
 use crate::simd::apply::CHUNK;
 use proptest::prelude::*;
+use slicewise_kernels::reference::strategies::slice;
+use slicewise_kernels::reference::{Placed, assert_close, assert_same_bits, levels};
+use slicewise_kernels::*;
 use std::vec::Vec;
 
 fn check<T: Element>(y: &[T], targets: &[T], offset: usize) {

@@ -1,7 +1,7 @@
 //! With an activation, and with statistics that are held.
 
 use super::*;
-use crate::{Activation, activate_in_place, activation_backward_from_input};
+use slicewise_kernels::{Activation, activate_in_place, activation_backward_from_input};
 
 /// One of each way: in registers, over pieces, by nothing.
 const ACTIVATIONS: [Activation; 5] = [
@@ -204,7 +204,7 @@ fn gradients_agree_with_centred_differences() {
         let saved = fused_forward(level, silu, &case, 0);
         let [fused, _] = fused_backward(level, silu, &case, &saved, 0);
         let [held, _] = frozen(level, &case, running, 0);
-        let dot = |y: &[f64]| crate::reference::reduce::dot(y, &case.dy).value;
+        let dot = |y: &[f64]| reference::reduce::dot(y, &case.dy).value;
         let fused_loss = |case: &Case<f64>| dot(&fused_forward(level, silu, case, 0).y);
         let held_loss = |case: &Case<f64>| {
             let (affine, mut y) = (Affine { gamma: &case.gamma, beta: &case.beta }, vec![0.0; case.x.len()]);

@@ -1,9 +1,9 @@
 //! Against the oracle, within the bound that is documented.
 
 use super::*;
-use crate::reference::strategies::{slice, special_slice, value};
-use crate::reference::{self, assert_close};
 use proptest::prelude::*;
+use slicewise_kernels::reference::strategies::{slice, special_slice, value};
+use slicewise_kernels::reference::{self, assert_close};
 
 impl<T: Element> Case<T> {
     /// On every level, against the oracle.

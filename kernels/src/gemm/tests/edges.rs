@@ -154,8 +154,10 @@ fn any_strides() {
                     gemm(level, alpha, a, b, 0.0, MatMut::row_major(&mut c, m, n), &mut scratch).unwrap();
                     for (i, c) in c.iter().enumerate() {
                         let (i, j) = (i / n, i % n);
-                        let at = |x: &MatRef<'_, f32>, i, j| x.data[i * x.row_stride + j * x.col_stride];
-                        let expected: f32 = (0..k).map(|p| at(&a, i, p) * at(&b, p, j)).sum();
+                        let at = |x: &[f32], (row, col): (usize, usize), i, j| x[i * row + j * col];
+                        let products =
+                            (0..k).map(|p| at(&data, a_strides, i, p) * at(&data[20..], b_strides, p, j));
+                        let expected: f32 = products.sum();
                         let what = (m, n, k, a_strides, b_strides);
                         assert_eq!(*c, alpha * expected, "{what:?} at {}: {i}, {j}", level.name());
                     }

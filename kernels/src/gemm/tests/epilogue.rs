@@ -1,8 +1,8 @@
 //! `gemm_with_epilogue` against its definition, by bits, and against the oracle.
 
 use super::*;
-use crate::reference;
 use proptest::prelude::*;
+use slicewise_kernels::reference;
 
 const ACTIVATIONS: [Activation; 6] = [
     Activation::Identity,

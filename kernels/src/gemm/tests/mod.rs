@@ -7,8 +7,8 @@ mod epilogue;
 mod exact;
 mod outside;
 
-use super::*;
-use crate::reference::{Placed, assert_same_bits, levels};
+use slicewise_kernels::reference::{Placed, assert_same_bits, levels};
+use slicewise_kernels::*;
 use std::vec::Vec;
 
 /// How an operand lies in its array.
