@@ -32,6 +32,8 @@ pub enum Error {
     Value(ValueError),
     /// A call that needs what a network bound for inference does not have.
     InferenceOnly,
+    /// An update after a step, which keeps no gradients.
+    NoGradients,
 }
 
 impl fmt::Display for Error {
@@ -45,6 +47,7 @@ impl fmt::Display for Error {
             Self::Shape(error) => write!(f, "{error}"),
             Self::Value(error) => write!(f, "{error}"),
             Self::InferenceOnly => write!(f, "the network is bound for inference: it has no gradients"),
+            Self::NoGradients => write!(f, "a step keeps no gradients: compute them before an update"),
         }
     }
 }

@@ -37,6 +37,8 @@ pub struct Network<'a, T, P = Serial> {
     arena: Arena<'a, T>,
     steps: u64,
     seed: u64,
+    /// Whether all layers' gradients are in the arena: a step keeps none.
+    holds_gradients: bool,
 }
 
 /// How [`Network::step`] changes the parameters.
@@ -188,7 +190,8 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
             width = layer.width_out(width);
         }
         let arena = Arena::carve(layers, batch, pool.threads(), training, arena)?;
-        let mut network = Self { layers, batch, level, pool, training, arena, steps: 0, seed: 0 };
+        let mut network =
+            Self { layers, batch, level, pool, training, arena, steps: 0, seed: 0, holds_gradients: true };
         network.clear();
         Ok(network)
     }
@@ -196,6 +199,7 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
     /// All parameters, their gradients and the optimizer's state 0.
     fn clear(&mut self) {
         self.steps = 0;
+        self.holds_gradients = true;
         let arena = &mut self.arena;
         let [first, second] = &mut arena.state;
         for region in
@@ -219,7 +223,8 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
         self.seed = seed;
     }
 
-    /// One step of training on a batch, `inputs: (rows, features)`, `labels: (rows)`: forward, loss, backward, update.
+    /// One step of training on a batch, `inputs: (rows, features)`, `labels: (rows)`: forward, loss, backward, update. The bits are those
+    /// of [`gradients`](Network::gradients) and [`update`](Network::update), but no gradients are kept.
     ///
     /// # Errors
     /// [`Error::Shape`] where there are no rows or more than the batch, a label is no class, or a batch of one meets batch
@@ -400,10 +405,13 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
     /// Applies the update to the gradients at hand; returns the penalty before it.
     ///
     /// # Errors
-    /// [`Error::InferenceOnly`].
+    /// [`Error::NoGradients`] after a [`step`](Network::step), which keeps none; [`Error::InferenceOnly`].
     pub fn update(&mut self, update: &Update) -> Result<f64, Error> {
         if !self.training {
             return Err(Error::InferenceOnly);
+        }
+        if !self.holds_gradients {
+            return Err(Error::NoGradients);
         }
         self.steps += 1;
         let (level, batch, pool, t) = (self.level, self.batch, &self.pool, self.steps);
@@ -421,7 +429,7 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
                 t,
                 (index, layer, place.parameters),
                 parameters,
-                gradients,
+                gradients.get(place.parameters..).unwrap_or_default(),
                 state,
                 norms,
             )?;

@@ -58,19 +58,25 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
         span_mut(region, at, len).ok()
     }
 
-    /// The gradient of the mean cross-entropy by a parameter, after [`gradients`](Network::gradients) or
-    /// [`step`](Network::step).
+    /// The gradient of the loss by a parameter, after [`gradients`](Network::gradients) or [`backward_from`](Network::backward_from), and
+    /// still after [`update`](Network::update). `None` for what is no parameter, and after a [`step`](Network::step), which keeps none.
     #[must_use]
     pub fn gradient(&self, layer: usize, role: Role) -> Option<&[T]> {
         match self.locate(layer, role)? {
-            (at, len, false) if self.training => span(self.arena.gradients, at, len).ok(),
+            (at, len, false) if self.training && self.holds_gradients => {
+                span(self.arena.gradients, at, len).ok()
+            }
             _ => None,
         }
     }
 
     /// The gradients of all parameters in one slice, to change before an [`update`](Network::update): tensor after tensor, with zeros in
-    /// between. Empty where bound for inference.
+    /// between. All 0 after a [`step`](Network::step), which keeps none. Empty where bound for inference.
     pub fn all_gradients_mut(&mut self) -> &mut [T] {
+        if !self.holds_gradients {
+            self.arena.gradients.fill(T::default());
+            self.holds_gradients = true;
+        }
         self.arena.gradients
     }
 

@@ -7,8 +7,8 @@ use crate::arena::{NORMS, line};
 use crate::kernels::{Element, Level, Optimizer, Parallel, Step, optimizer_step_on};
 use crate::{Error, Layer};
 
-/// Applies step `t` of `update` to the parameters of `layer`, the network's `index`-th, which lie from `at`, as do their gradients
-/// and the optimizer's state; keeps the norms. Returns `sum W^2` of the weights before it.
+/// Applies step `t` of `update` to the parameters of `layer`, the network's `index`-th, which lie from `at`, as does the optimizer's
+/// state; `gradients` begins with their gradients. Keeps the norms. Returns `sum W^2` of the weights before it.
 pub(super) fn update_layer<T: Element>(
     pool: &impl Parallel,
     level: Level,
@@ -22,7 +22,7 @@ pub(super) fn update_layer<T: Element>(
 ) -> Result<f64, Error> {
     let slots = update.optimizer.state_slots();
     let mut norms = span_mut(norms, index * NORMS, NORMS)?.iter_mut();
-    let mut squares = 0.0;
+    let (mut squares, mut gradient) = (0.0, 0);
     for (len, is_weight) in parameters(layer) {
         let mut step = Step {
             optimizer: update.optimizer,
@@ -40,7 +40,7 @@ pub(super) fn update_layer<T: Element>(
             level,
             &step,
             span_mut(weights, at, len)?,
-            span(gradients, at, len)?,
+            span(gradients, gradient, len)?,
             span_mut(first, at, if slots > 0 { len } else { 0 })?,
             span_mut(second, at, if slots > 1 { len } else { 0 })?,
         )?;
@@ -52,6 +52,7 @@ pub(super) fn update_layer<T: Element>(
             *to = T::from_f64(square);
         }
         at += line(len);
+        gradient += line(len);
     }
     Ok(squares)
 }

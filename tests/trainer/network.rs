@@ -222,6 +222,27 @@ fn all_gradients_are_one_slice_to_clip() {
     assert!(moved.zip(gradient).all(|((w, before), g)| (before - 0.1 * g - w).abs() < 1e-7));
 }
 
+/// In a step each layer's gradients lie where those of the layer after it did, and over the zeros between tensors.
+#[test]
+fn a_step_keeps_no_gradients() {
+    let mut arena = vec![0.0f32; arena_len(NET, 4)];
+    let mut net = Network::bind(NET, 4, Level::detect(), &mut arena).unwrap();
+    net.initialise(Init::Auto, &mut Pcg64::new(1, 1)).unwrap();
+    let inputs: Vec<f32> = (0..12).map(|i| (i as f32).sin()).collect();
+    let labels = [0, 1, 1, 0];
+    let nowhere = Update { learning_rate: 0.0, ..SGD };
+    net.gradients(&inputs, &labels).unwrap();
+    let expected = net.all_gradients_mut().to_vec();
+    net.step(&inputs, &labels, &nowhere).unwrap();
+    assert_eq!(net.gradient(0, Role::Weight), None);
+    assert_eq!(net.update(&SGD), Err(Error::NoGradients));
+    net.gradients(&inputs, &labels).unwrap();
+    assert!(*net.all_gradients_mut() == expected);
+    net.step(&inputs, &labels, &nowhere).unwrap();
+    assert!(net.all_gradients_mut().iter().all(|g| *g == 0.0));
+    assert!(net.update(&SGD).is_ok());
+}
+
 /// A support vector machine on top of a network, and a regression: what `step` does not know.
 #[test]
 fn other_losses_are_learned() {

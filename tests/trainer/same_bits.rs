@@ -131,8 +131,7 @@ fn a_step_is_its_two_halves_one_after_the_other() {
             };
             penalties.push(penalty.to_bits());
             for (layer, role) in (0..NET.len()).flat_map(|layer| Role::ALL.map(|role| (layer, role))) {
-                let tensors = [net.tensor(layer, role), net.gradient(layer, role)];
-                bits.extend(tensors.into_iter().flatten().flatten().map(|x| x.to_bits()));
+                bits.extend(net.tensor(layer, role).into_iter().flatten().map(|x| x.to_bits()));
                 penalties.extend(net.update_ratio(layer, role).map(f64::to_bits));
             }
             bits.extend(net.optimizer_state().concat().iter().map(|x| x.to_bits()));
