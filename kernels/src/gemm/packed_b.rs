@@ -188,7 +188,6 @@ mod tests {
     use slicewise_kernels::reference::strategies::slice;
     use slicewise_kernels::reference::{Placed, assert_same_bits, levels};
     use slicewise_kernels::*;
-    use slicewise_kernels::{Activation, gemm_scratch_len, gemm_with_epilogue};
     use std::vec::Vec;
 
     proptest! {

@@ -6,7 +6,6 @@ use std::vec;
 use std::vec::Vec;
 
 use crate::simd::apply::CHUNK;
-use slicewise_kernels::fill_normal;
 use slicewise_kernels::reference::layer_norm as oracle;
 use slicewise_kernels::reference::{Placed, assert_close, assert_same_bits, levels};
 use slicewise_kernels::*;

@@ -1,7 +1,6 @@
 //! With an activation, and with statistics that are held.
 
 use super::*;
-use slicewise_kernels::{Activation, activate_in_place, activation_backward_from_input};
 
 /// One of each way: in registers, over pieces, by nothing.
 const ACTIVATIONS: [Activation; 5] = [

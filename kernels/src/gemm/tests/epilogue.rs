@@ -2,7 +2,6 @@
 
 use super::*;
 use proptest::prelude::*;
-use slicewise_kernels::reference;
 
 const ACTIVATIONS: [Activation; 6] = [
     Activation::Identity,

@@ -3,11 +3,9 @@
 use super::pieces;
 use crate::parallel::tests::{Own, Scoped, ordered};
 use proptest::prelude::*;
-use slicewise_kernels::Momentum;
 use slicewise_kernels::reference::strategies::{channels, slice};
 use slicewise_kernels::reference::{assert_same_bits, levels};
 use slicewise_kernels::*;
-use slicewise_kernels::{RunningVariance, Serial};
 use std::vec::Vec;
 
 /// Everything that a forward and both backward passes write.
