@@ -26,8 +26,8 @@
 //! # Ok::<(), slicewise_kernels::ShapeError>(())
 //! ```
 //!
-//! Kernels are generic over [`Element`] (`f32`, `f64`), and so are compiled with the crate that calls them: give it
-//! `opt-level = 3` in debug builds too.
+//! Kernels are generic over [`Element`], and compiled once, here, for `f32` and for `f64`: debug builds of what calls them want `opt-level = 3`
+//! for this package and what it depends on (`[profile.dev.package."*"]`).
 //!
 //! With the feature `rayon`, `rayon::ThreadPool` is such a pool; it needs `std`.
 //! With the feature `reference`, the module `reference` has the naive `f64` oracle of every kernel, and what property tests of kernels need.
