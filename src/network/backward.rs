@@ -14,9 +14,8 @@ use crate::{Error, Layer};
 
 impl<T: Element, P: Parallel> Network<'_, T, P> {
     /// Overwrites the gradients, or applies `update` to each layer as soon as nothing needs its old weights; returns the penalty
-    /// before it. With an update, each layer's gradients lie where the last one's did: they stay in the nearer caches, and a third less
-    /// passes through all of them. The two buffers hold dY and dX in turn; `observe` sees each layer's dY, and compiles away where it
-    /// does nothing.
+    /// before it. With an update, each layer's gradients lie where the last one's did, so that there is less to fit the caches. The
+    /// two buffers hold dY and dX in turn; `observe` sees each layer's dY, and compiles away where it does nothing.
     #[inline]
     pub(super) fn backward(
         &mut self,
