@@ -49,7 +49,13 @@ pub(super) struct Block<'a, T> {
     pub(super) start: Start<T>,
     pub(super) bias: Bias<'a, T>,
     pub(super) relu: bool,
+    /// Whether C comes from beyond the near caches: then each tile asks for the rows of the next.
+    pub(super) far: bool,
 }
+
+/// Bytes of C that hardly stay in L2, and steps of k from which on a tile has the time to ask for the next one's rows.
+const IN_L2: usize = 512 << 10;
+const MANY_STEPS: usize = 33;
 
 impl<'a, T: Element> Block<'a, T> {
     /// All rows of C, steps `p..p + kc` of a product's k.
@@ -63,6 +69,9 @@ impl<'a, T: Element> Block<'a, T> {
             start: if first { Start::new(product.beta) } else { Start::Loaded },
             bias: if first { product.bias } else { Bias::None },
             relu: product.relu && p + kc == product.a.cols,
+            far: kc >= MANY_STEPS
+                && product.c.col_stride == 1
+                && product.c.rows.saturating_mul(product.c.row_stride) > IN_L2 / size_of::<T>(),
         }
     }
 }
@@ -139,6 +148,13 @@ pub(super) fn tile<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const 
     let inside = c.col_stride == 1 && i + MR <= c.rows && j + NB * T::LANES <= c.cols;
     let mut acc = load::<T, S, MR, NB>(simd, block.start, c, i, j, inside);
     add_bias::<T, S, MR, NB>(simd, block.bias, i, j, &mut acc);
+    if block.far {
+        for r in MR..2 * MR {
+            for b in 1..=NB {
+                simd.prefetch(c.data, (i + r).wrapping_mul(c.row_stride).wrapping_add(j + b * T::LANES - 1));
+            }
+        }
+    }
     each_step::<T, S, R, MR, NB>(
         simd,
         block.kc,

@@ -218,6 +218,16 @@ fn even_depth(k: usize, most: usize) -> usize {
     min(k.div_ceil(k.div_ceil(most).max(1)), most).max(1)
 }
 
+/// Whether rows that lie `stride` elements apart fall on the same few lines of a cache: those 4096 bytes apart do, unless they miss
+/// them by a line.
+#[inline(always)]
+fn on_the_same_lines<T>(stride: usize) -> bool {
+    const APART: usize = 4096;
+    const BESIDE: usize = 64;
+    let bytes = stride.saturating_mul(size_of::<T>());
+    bytes > APART / 2 && !(BESIDE..=APART - BESIDE).contains(&(bytes % APART))
+}
+
 const fn min(a: usize, b: usize) -> usize {
     if a < b { a } else { b }
 }

@@ -55,7 +55,8 @@ pub(super) fn pack<T: Element, S: Simd, P: Copy + AsMut<[T]>, const NB: usize>(
                             Some(row) if whole_panel => *slivers = *row,
                             _ => pad(zero, rest.get(..lines - line).unwrap_or(rest), slivers),
                         }
-                        simd.prefetch(rest, k_stride.wrapping_mul(STEPS));
+                        // By its last element: the first came with the panel before, where rows begin anywhere.
+                        simd.prefetch(rest, k_stride.wrapping_mul(STEPS).wrapping_add(NB * width - 1));
                         rest = rest.get(k_stride..).unwrap_or_default();
                     }
                 }

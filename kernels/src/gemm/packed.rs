@@ -7,7 +7,7 @@ use super::left::{Columns, Panels, Rows, Source};
 use super::pack::{Operand, Region, pack};
 use super::plan::Product;
 use super::right::{Packing, Panel, Strided};
-use super::{LINE, MatMut, even_depth, min};
+use super::{LINE, MatMut, even_depth, min, on_the_same_lines};
 use crate::Element;
 use crate::simd::Simd;
 
@@ -23,6 +23,8 @@ pub(super) const NC: usize = 1024;
 /// the lines of cache that a tile shares with the next stay in L2.
 const FEW_PANELS: usize = 4;
 const FEW_BYTES: usize = 1536 << 10;
+/// Columns of C from which on rows of A are packed that fall on the same few lines of a cache: there they push each other out.
+const MANY_COLUMNS: usize = 1024;
 
 /// The five loops around the micro-kernel, for panels of `MR` rows of A and `NB` blocks of columns of B. Tiles
 /// at the edge have `MID` or `LOW` rows. `before`: B's panels, where they are packed already, all of them.
@@ -53,7 +55,9 @@ pub(super) fn multiply<
         && a.k_stride != 1
         && n <= FEW_PANELS * nr
         && m.saturating_mul(k) <= FEW_BYTES / size_of::<T>();
-    let packing = a.k_stride != 1 && !by_columns || alpha != T::from(1);
+    let packing = a.k_stride != 1 && !by_columns
+        || alpha != T::from(1)
+        || m > MC && n >= MANY_COLUMNS && on_the_same_lines::<T>(a.width_stride);
     let rows = if packing { min(m, MC).next_multiple_of(MR) } else { 0 };
     let packed_a_len = (rows * min(kc_even, k)).next_multiple_of(LINE);
     let Some((packed_a, packed_b)) =

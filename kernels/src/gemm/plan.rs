@@ -2,18 +2,16 @@
 
 #![allow(unreachable_pub, reason = "sealed: these types stand in public bounds, but cannot be named outside")]
 
-use super::{Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, packed, tiny, vector};
+use super::{
+    Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, on_the_same_lines, packed, tiny, vector,
+};
 use crate::once::compiled_once;
 use crate::simd::{Level, Portable, Simd, dispatch};
 use crate::{Activation, Element};
 
-/// Bytes of B that hardly leave L1.
-const IN_L1: usize = 64 << 10;
-/// Bytes from one row of B to the next up to which it is by few: 4096 and more fall on the same few lines of a cache, unless
-/// they miss them by a line.
+/// Bytes from one row of B to the next up to which all of them are read as they lie; rows further apart, where they do not fall
+/// on the same lines of a cache.
 const NEAR_ROWS: usize = 2048;
-const SAME_LINES: usize = 4096;
-const LINE: usize = 64;
 
 /// The checked operands of one call, none of them empty: `C = alpha A B + beta C + bias`, and 0 where that is negative
 /// and `relu` is set.
@@ -52,7 +50,13 @@ compiled_once! {
 
 #[inline(never)]
 fn few_rows<T: Element>(level: Level, product: &mut Product<'_, '_, T>) {
-    dispatch!(level, simd => vector::multiply(simd, product));
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512(simd) => vector::multiply::<T, _, 4, 4>(simd, product),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(simd) => vector::multiply::<T, _, 2, 1>(simd, product),
+        Level::Portable => vector::multiply::<T, _, 1, 1>(Portable, product),
+    }
 }
 
 /// In a function of its own: what it keeps on the stack is not made ready for a tiny product.
@@ -135,14 +139,15 @@ fn by_tiles<T: Element>(
     }
 }
 
-/// The rows of A up to which B is read as it lies from anywhere, and those up to which it is where it hardly leaves L1.
+/// The rows of A up to which B is read as it lies from anywhere; those up to which it is where it has no more than so many bytes,
+/// and hardly leaves L1.
 #[inline]
-fn unpacked(level: Level) -> (usize, usize) {
+fn unpacked(level: Level) -> (usize, usize, usize) {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512(_) => (144, usize::MAX),
+        Level::Avx512(_) => (144, usize::MAX, 64 << 10),
         // Narrow tiles, of which a fifth of the instructions finds rows that are apart.
-        _ => (14, 36),
+        _ => (14, 36, 12 << 10),
     }
 }
 
@@ -223,7 +228,7 @@ impl<T: Element> Product<'_, '_, T> {
 
     /// Whether tiles can read A and B, and write C, as they lie.
     #[inline]
-    fn lies_by_rows(&self) -> bool {
+    pub(super) fn lies_by_rows(&self) -> bool {
         self.alpha == T::from(1) && self.a.col_stride == 1 && self.b.col_stride == 1 && self.c.col_stride == 1
     }
 
@@ -233,12 +238,11 @@ impl<T: Element> Product<'_, '_, T> {
         if !self.lies_by_rows() {
             return false;
         }
-        let (few, some) = unpacked(level);
+        let (few, some, bytes) = unpacked(level);
         let row = self.b.row_stride.saturating_mul(size_of::<T>());
-        let apart = (LINE..=SAME_LINES - LINE).contains(&(row % SAME_LINES));
         if self.c.rows <= few {
-            return row <= NEAR_ROWS || apart;
+            return row <= NEAR_ROWS || !on_the_same_lines::<T>(self.b.row_stride);
         }
-        self.c.rows <= some && row <= NEAR_ROWS && row.saturating_mul(self.b.rows) <= IN_L1
+        self.c.rows <= some && row <= NEAR_ROWS && row.saturating_mul(self.b.rows) <= bytes
     }
 }

@@ -116,6 +116,42 @@ impl<T: Element, const NB: usize> Right<T, NB> for Strided<'_, T> {
 /// Rows from those which are read to those which are asked for, as no prefetcher of the CPU sees where they lie.
 const AHEAD: usize = 16;
 
+/// Asks for the block of columns that ends `len` elements into the row `AHEAD` rows on from `step`.
+///
+/// By its last element: where rows begin anywhere, a block lies in two lines, and the first of them came with the block before.
+#[inline(always)]
+fn ask_ahead<T, S: Simd>(simd: S, rows: &[T], stride: usize, step: usize, len: usize) {
+    simd.prefetch(rows, stride.wrapping_mul(AHEAD + step).wrapping_add(len - 1));
+}
+
+/// Rows as they lie, from beyond the near caches.
+pub(super) struct Fetching<'a, T>(pub(super) Strided<'a, T>);
+
+impl<T: Element, const NB: usize> Right<T, NB> for Fetching<'_, T> {
+    #[inline(always)]
+    fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]> {
+        self.0.next_row(simd)
+    }
+
+    #[inline(always)]
+    fn next_rows<S: Simd, const STEPS: usize>(
+        &mut self,
+        simd: S,
+    ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>> {
+        let (from, stride) = (self.0.rest, self.0.stride);
+        let rows = self.0.next_blocks::<NB, STEPS>()?;
+        Some(
+            #[inline(always)]
+            move |step: usize| {
+                for block in 1..=NB {
+                    ask_ahead(simd, from, stride, step, block * T::LANES);
+                }
+                Some(load_blocks::<T, S, NB>(simd, rows.get(step)?))
+            },
+        )
+    }
+}
+
 /// Rows as they lie, which are packed into a panel on the way: the first tile of a panel takes hardly longer for it.
 pub(super) struct Packing<'a, 'p, T, B, const WIDTH: usize> {
     pub(super) rows: Strided<'a, T>,
@@ -147,7 +183,7 @@ impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Packing<'
             // Each row when its turn comes: all at once have no registers.
             #[inline(always)]
             move |step: usize| {
-                simd.prefetch(from, stride.wrapping_mul(AHEAD + step));
+                ask_ahead(simd, from, stride, step, T::LANES);
                 let lanes = load_blocks::<T, S, NB>(simd, rows.get(step)?);
                 for (lanes, block) in lanes.iter().zip(steps.get_mut(step)?) {
                     lanes.store(block);

@@ -2,33 +2,103 @@
 //!
 //! The same chain as the tiles', so that a row's bits do not depend on how many rows there are.
 
-use super::Bias;
 use super::kernel::{Block, Start, tile};
-use super::left::Left;
+use super::left::{Left, Rows, Source};
+use super::pack::Operand;
 use super::plan::Product;
-use super::right::Strided;
+use super::right::{Fetching, Strided};
+use super::{Bias, even_depth, min, on_the_same_lines};
 use crate::Element;
 use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// With more rows than this, the tiles of several rows pay.
 pub(super) const MAX_ROWS: usize = 3;
+/// The depth of a block: as many elements of the rows of A stay in L1.
+const KC: usize = 512;
 /// Blocks of columns whose chains stay in registers from the first step of k to the last.
 const BLOCKS: usize = 4;
 /// Rows of B that go into C at a time where it is wider: each is a stream from memory.
 const STREAMS: usize = 8;
 
-/// The rows of B and C must be contiguous.
+/// The rows of B and C must be contiguous. Tiles of two rows are `TWO` blocks wide, of three `THREE`.
 #[inline(always)]
-pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, '_, T>) {
-    for i in 0..product.c.rows {
-        match product.c.cols.div_ceil(T::LANES) {
-            1 => strip::<T, S, 1>(simd, product, i),
-            2 => strip::<T, S, 2>(simd, product, i),
-            3 => strip::<T, S, 3>(simd, product, i),
-            BLOCKS => strip::<T, S, BLOCKS>(simd, product, i),
-            _ => streams(simd, product, i),
+pub(super) fn multiply<T: Element, S: Simd, const TWO: usize, const THREE: usize>(
+    simd: S,
+    product: &mut Product<'_, '_, T>,
+) {
+    let rows = product.c.rows;
+    if rows > 1 && product.lies_by_rows() && !on_the_same_lines::<T>(product.b.row_stride) {
+        if rows == 2 {
+            pieces::<T, S, 2, TWO>(simd, product);
+        } else {
+            pieces::<T, S, 3, THREE>(simd, product);
         }
+        return;
     }
+    simd.vectorize(
+        #[inline(always)]
+        || {
+            for i in 0..rows {
+                match product.c.cols.div_ceil(T::LANES) {
+                    1 => strip::<T, S, 1>(simd, product, i),
+                    2 => strip::<T, S, 2>(simd, product, i),
+                    3 => strip::<T, S, 3>(simd, product, i),
+                    BLOCKS => strip::<T, S, BLOCKS>(simd, product, i),
+                    _ => streams(simd, product, i),
+                }
+            }
+        },
+    );
+}
+
+/// All `ROWS` rows of C, `NB` blocks of columns at a time, for which B is read once.
+#[inline(always)]
+fn pieces<T: Element, S: Simd, const ROWS: usize, const NB: usize>(
+    simd: S,
+    product: &mut Product<'_, '_, T>,
+) {
+    simd.vectorize(
+        #[inline(always)]
+        || {
+            let k = product.a.cols;
+            let depth = even_depth(k, KC);
+            let mut p = 0;
+            while p < k {
+                let kc = min(k - p, depth);
+                let block = Block::new(product, p, kc);
+                let mut j = 0;
+                while j < product.c.cols {
+                    let blocks = (product.c.cols - j).div_ceil(T::LANES);
+                    if NB > 1 && blocks >= NB {
+                        piece::<T, S, ROWS, NB>(simd, product, &block, p, j);
+                        j += NB * T::LANES;
+                    } else {
+                        piece::<T, S, ROWS, 1>(simd, product, &block, p, j);
+                        j += T::LANES;
+                    }
+                }
+                p += kc;
+            }
+        },
+    );
+}
+
+/// `NB` blocks of columns from `j` on, and steps of k from `p` on.
+#[inline(always)]
+fn piece<T: Element, S: Simd, const ROWS: usize, const NB: usize>(
+    simd: S,
+    product: &mut Product<'_, '_, T>,
+    block: &Block<'_, T>,
+    p: usize,
+    j: usize,
+) {
+    let Product { a, b, c, .. } = product;
+    let operand = Operand { data: a.data, k_stride: a.col_stride, width_stride: a.row_stride };
+    let rows_of_a = Rows { operand: &operand, p, last: a.rows - 1 };
+    let Some(a) = rows_of_a.rows::<ROWS>(0, block.kc) else { return };
+    let rows = b.data.get(p * b.row_stride + j..).unwrap_or_default();
+    let rows = Fetching(Strided::new(rows, b.row_stride, c.cols - j));
+    tile::<T, S, _, ROWS, NB>(simd, block, a, rows, c, 0, j);
 }
 
 /// One row of A, scaled.

@@ -16,10 +16,15 @@ fn check<T: Element>(shapes: impl Iterator<Item = (usize, usize, usize)>) {
 
 /// With B's rows so many bytes apart, by way of rows of A as they lie.
 fn check_rows_apart<T: Element>(bytes: usize, shapes: impl Iterator<Item = (usize, usize, usize)>) {
+    check_apart::<T>(1, bytes, shapes);
+}
+
+/// With the rows of A (0) or B (1) so many bytes apart, one element more and one less.
+fn check_apart<T: Element>(which: usize, bytes: usize, shapes: impl Iterator<Item = (usize, usize, usize)>) {
     for (seed, (m, n, k)) in shapes.enumerate() {
         let mut exact = Exact::<T>::new(m, n, k);
         for more in [1, 0, 2] {
-            exact.case.lays[1] = Rows(bytes / size_of::<T>() + more - 1 - n);
+            exact.case.lays[which] = Rows(bytes / size_of::<T>() + more - 1 - [k, n][which]);
             exact.case.beta = T::from((seed % 2) as u8);
             exact.case.offset = seed + more;
             exact.check();
@@ -70,6 +75,36 @@ fn depths_of_blocks() {
     check::<f64>(shapes());
 }
 
+/// Two and three rows at once, whole widths and less; and one by one, where B's rows fall on the same lines of a cache.
+#[test]
+fn few_rows() {
+    let shapes = || {
+        let wide = about([16, 32, 64, 80]).flat_map(|n| [1, 4, 7, 515].map(|k| (n, k)));
+        wide.flat_map(|(n, k)| [(2, n, k), (3, n, k)])
+    };
+    check::<f32>(shapes());
+    check::<f64>(shapes());
+    check_rows_apart::<f32>(4096, [(2, 20, 9), (3, 70, 9)].into_iter());
+    check_rows_apart::<f64>(4096, [(2, 40, 9), (3, 20, 9)].into_iter());
+}
+
+/// B beyond L1, whose rows the first tile of a panel asks for: as many rows of A as have such a tile, and as have none.
+#[test]
+fn rows_from_afar() {
+    check::<f32>(about([5, 8, 14]).map(|m| (m, 130, 130)));
+    check::<f64>(about([5, 8, 14]).map(|m| (m, 66, 130)));
+}
+
+/// Rows of A that are packed because they fall on the same lines; and a C beyond L2, whose rows tiles ask for, and one that is not.
+#[test]
+fn what_does_not_stay_in_cache() {
+    let shapes = || about([144]).flat_map(|m| about([1024]).map(move |n| (m, n, 5)));
+    check_apart::<f32>(0, 4096, shapes());
+    check_apart::<f64>(0, 4096, shapes());
+    check::<f32>(about([33]).map(|k| (150, 900, k)));
+    check::<f64>(about([33]).map(|k| (150, 450, k)));
+}
+
 /// Second blocks of all three loops, with A packed and not.
 #[test]
 fn blocks_of_blocks() {
@@ -98,10 +133,13 @@ fn products_that_are_tiny() {
     check::<f64>(shapes());
 }
 
-/// Rows of B 2,048 bytes apart, 64 KB and 1 MB of them, and one element and one row more and less.
+/// Rows of B 2,048 bytes apart, 12 KB, 64 KB and 1 MB of them, and one element and one row more and less.
 #[test]
 fn what_stays_in_cache() {
-    let shapes = || about([144]).flat_map(|m| about([32]).map(move |k| (m, 17, k)));
+    let shapes = || {
+        let small = about([36]).flat_map(|m| about([6]).map(move |k| (m, 17, k)));
+        small.chain(about([144]).flat_map(|m| about([32]).map(move |k| (m, 17, k))))
+    };
     check_rows_apart::<f32>(2048, shapes());
     check_rows_apart::<f64>(2048, shapes());
     let shapes = || about([512]).flat_map(|k| [(4, 3, k), (9, 17, k)]);
