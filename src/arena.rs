@@ -111,18 +111,25 @@ impl Sizes {
             buffer: line(mul(batch, widest)),
             scratch: 0,
         };
+        (sizes.parameters, sizes.running) = Self::learned(layer);
         match layer {
-            Layer::Dense { inputs, outputs } => {
-                sizes.parameters = add(line(mul(*inputs, *outputs)), line(*outputs));
-            }
-            Layer::BatchNorm { features, .. } => {
-                let pair = mul(line(*features), 2);
-                (sizes.parameters, sizes.running, sizes.saved) = (pair, pair, pair);
-            }
+            Layer::BatchNorm { .. } => sizes.saved = sizes.running,
             Layer::Dropout { .. } => sizes.masks = values,
-            Layer::Activation(_) | Layer::Maxout { .. } => {}
+            Layer::Dense { .. } | Layer::Activation(_) | Layer::Maxout { .. } => {}
         }
         sizes
+    }
+
+    /// A layer's parameters and running statistics, which are all that it keeps for inference.
+    pub(crate) const fn learned(layer: &Layer) -> (usize, usize) {
+        match layer {
+            Layer::Dense { inputs, outputs } => (add(line(mul(*inputs, *outputs)), line(*outputs)), 0),
+            Layer::BatchNorm { features, .. } => {
+                let pair = mul(line(*features), 2);
+                (pair, pair)
+            }
+            Layer::Activation(_) | Layer::Maxout { .. } | Layer::Dropout { .. } => (0, 0),
+        }
     }
 
     /// The whole network's: sums, and the largest buffer and scratch.

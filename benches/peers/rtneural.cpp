@@ -5,7 +5,7 @@
 //         -I RTNeural -I /usr/include/eigen3 benches/peers/rtneural.cpp -o rtneural
 //     taskset -c 1 ./rtneural
 //
-// Each net ends in its logits, and once more in their softmax, which slicewise's predictions always have.
+// Each net ends in its logits, and once more in their softmax.
 // `benches/peers/predictions.py` builds it and runs both in turn.
 
 #include <RTNeural/RTNeural.h>

@@ -52,13 +52,13 @@ pub(crate) fn steps<'n>(form: Form, nets: impl Iterator<Item = &'n Net>) {
     println!();
 }
 
-/// Nanoseconds of single predictions, each timed by itself; the first line is what the clock takes.
+/// Nanoseconds of single predictions, each timed by itself, up to the logits and with their softmax; the first line is what the clock takes.
 pub(crate) fn single<'n>(form: Form, nets: impl Iterator<Item = &'n Net>) {
-    print_head(form, &["p50 ns", "p99.9 ns"]);
-    let print = |name: &str, [middle, rare]: [u128; 2]| {
-        print_row(form, name, &[format!("{middle}"), format!("{rare}")])
+    print_head(form, &["p50 ns", "p99.9 ns", "softmax p50", "p99.9 ns"]);
+    let print = |name: &str, times: &[[u128; 2]]| {
+        print_row(form, name, &times.iter().flatten().map(u128::to_string).collect::<Vec<_>>())
     };
-    print("nothing", percentiles(100_000, || {}));
+    print("nothing", &[percentiles(100_000, || {})]);
     for net in nets {
         let (layers, data) = (net.layers(), net.batch_of_data());
         let mut arena = net.arena(&layers);
@@ -74,14 +74,16 @@ pub(crate) fn single<'n>(form: Form, nets: impl Iterator<Item = &'n Net>) {
                 to.copy_from_slice(from);
             }
         }
-        let (row, mut probabilities) = (&data.inputs[..network.features()], vec![0.0; network.classes()]);
-        print(
-            net.name,
-            percentiles(net.calls, || {
-                network.predict(black_box(row), &mut probabilities).expect("a good row");
-                black_box(&probabilities);
-            }),
-        );
+        let (row, mut outputs) = (&data.inputs[..network.features()], vec![0.0; network.classes()]);
+        let logits = percentiles(net.calls, || {
+            network.infer(black_box(row), &mut outputs).expect("a good row");
+            black_box(&outputs);
+        });
+        let probabilities = percentiles(net.calls, || {
+            network.predict(black_box(row), &mut outputs).expect("a good row");
+            black_box(&outputs);
+        });
+        print(net.name, &[logits, probabilities]);
     }
 }
 

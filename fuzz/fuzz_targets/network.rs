@@ -93,6 +93,8 @@ fn train<T: Element>(bytes: &mut Unstructured<'_>) -> Result<()> {
         network.evaluate(&inputs, &labels).expect("it fits");
         let mut probabilities = vec![T::default(); rows * width].into_boxed_slice();
         network.predict(&inputs, &mut probabilities).expect("it fits");
+        network.infer(&inputs, &mut probabilities).expect("it fits");
+        state.extend(probabilities.iter().map(|x| x.to_f64().to_bits()));
         for layer in 0..net.len() {
             for role in Role::ALL {
                 state.extend(

@@ -1,4 +1,4 @@
-//! The forward pass: in training, with what the backward pass needs kept; in inference, between two buffers.
+//! The forward pass of training, with what the backward pass needs kept, and what inference shares with it.
 
 use rand_pcg::Pcg64;
 
@@ -6,9 +6,9 @@ use super::Network;
 use super::place::{Place, span, span_mut};
 use crate::arena::{Arena, in_place, line};
 use crate::kernels::{
-    Activation, Affine, Channels, Element, Epilogue, Level, MatMut, MatRef, Parallel, Running, RunningMut,
-    SavedMut, activate_in_place_on, activate_on, batch_norm_evaluate, batch_norm_evaluate_in_place,
-    batch_norm_forward_on, fill_dropout_mask, gemm_with_epilogue_on, maxout, multiply,
+    Activation, Affine, Channels, Element, Epilogue, Level, MatMut, MatRef, Parallel, RunningMut, SavedMut,
+    activate_in_place_on, activate_on, batch_norm_forward_on, fill_dropout_mask, gemm_with_epilogue_on,
+    maxout, multiply,
 };
 use crate::{Error, Layer};
 
@@ -83,67 +83,8 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
     }
 }
 
-/// The logits `(rows, classes)` of `inputs: (rows, features)`, at most a batch of them.
-pub(super) fn forward_inference<'n, T: Element, P: Parallel>(
-    network: &'n mut Network<'_, T, P>,
-    inputs: &[T],
-    rows: usize,
-) -> Result<&'n [T], Error> {
-    let (level, batch, pool) = (network.level, network.batch, &network.pool);
-    let Arena { parameters, running, buffers: [x_buffer, y_buffer], scratch, .. } = &mut network.arena;
-    let (mut from, mut to): (&mut [T], &mut [T]) = (x_buffer, y_buffer);
-    let mut place = Place::start(network.layers);
-    let mut previous = None;
-    for (index, layer) in network.layers.iter().enumerate() {
-        let (width, out) = (place.width, layer.width_out(place.width));
-        match layer {
-            Layer::Dense { .. } => {
-                let x = if index == 0 { inputs } else { span(from, 0, rows * width)? };
-                let y = span_mut(to, 0, rows * out)?;
-                dense(
-                    pool,
-                    level,
-                    rows,
-                    width,
-                    out,
-                    parameters.get(place.parameters..).unwrap_or_default(),
-                    activation_of(network.layers.get(index + 1)),
-                    x,
-                    y,
-                    scratch,
-                )?;
-                core::mem::swap(&mut from, &mut to);
-            }
-            Layer::BatchNorm { config, .. } => {
-                let (gamma, beta) = pair(parameters, place.parameters, width)?;
-                let (mean, variance) = pair(running, place.running, width)?;
-                let (affine, running) = (Affine { gamma, beta }, Running { mean, variance });
-                let channels = Channels::last(rows, width);
-                let y = span_mut(from, 0, rows * width)?;
-                if index == 0 {
-                    batch_norm_evaluate(level, config.epsilon, channels, inputs, affine, running, y)?;
-                } else {
-                    batch_norm_evaluate_in_place(level, config.epsilon, channels, y, affine, running)?;
-                }
-            }
-            Layer::Activation(_) if applied(previous) => {}
-            Layer::Activation(activation) => {
-                activate_in_place_on(pool, level, *activation, span_mut(from, 0, rows * width)?)?;
-            }
-            Layer::Maxout { pieces } => {
-                maxout(level, *pieces, out, span(from, 0, rows * width)?, span_mut(to, 0, rows * out)?)?;
-                core::mem::swap(&mut from, &mut to);
-            }
-            Layer::Dropout { .. } => {}
-        }
-        place = place.after(layer, previous, batch);
-        previous = Some(layer);
-    }
-    span(from, 0, rows * place.width)
-}
-
 /// What a dense layer applies to its output itself: the layer after it, where that is an activation.
-fn activation_of(next: Option<&Layer>) -> Activation {
+pub(super) fn activation_of(next: Option<&Layer>) -> Activation {
     match next {
         Some(Layer::Activation(activation)) => *activation,
         _ => Activation::Identity,
@@ -151,12 +92,12 @@ fn activation_of(next: Option<&Layer>) -> Activation {
 }
 
 /// Whether the layer before an activation has applied it.
-fn applied(previous: Option<&Layer>) -> bool {
+pub(super) fn applied(previous: Option<&Layer>) -> bool {
     matches!(previous, Some(Layer::Dense { .. }))
 }
 
 /// `Y = f(X W + b)`, with W and then b at the start of `parameters`.
-fn dense<T: Element>(
+pub(super) fn dense<T: Element>(
     pool: &impl Parallel,
     level: Level,
     rows: usize,

@@ -2,6 +2,7 @@
 
 mod backward;
 mod forward;
+mod inference;
 mod place;
 mod saved;
 mod tensors;
@@ -12,7 +13,6 @@ use crate::error::expect_len;
 use crate::init::{Init, initialise};
 use crate::kernels::{
     Element, Level, Optimizer, Parallel, Serial, ShapeError, Targets, cross_entropy, cross_entropy_loss,
-    softmax,
 };
 use crate::layer::width_of;
 use crate::{Error, Layer};
@@ -20,6 +20,7 @@ use place::{Place, span, span_mut};
 use rand_core::Rng;
 use update::update_layer;
 
+pub use inference::Evaluation;
 pub use saved::{Saved, saved_len};
 pub use tensors::Role;
 
@@ -63,26 +64,6 @@ pub struct StepReport {
     pub correct: usize,
     /// The rows of the batch.
     pub rows: usize,
-}
-
-/// How a network does on rows it does not learn from.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Evaluation {
-    /// The mean cross-entropy, without the penalty.
-    pub loss: f64,
-    /// The rows whose largest logit is their label's.
-    pub correct: usize,
-    /// The rows.
-    pub rows: usize,
-}
-
-impl Evaluation {
-    /// The share of rows that are right, in [0, 1].
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a share, rounded")]
-    pub fn accuracy(&self) -> f64 {
-        self.correct as f64 / self.rows as f64
-    }
 }
 
 impl<'a, T: Element> Network<'a, T> {
@@ -435,58 +416,6 @@ impl<'a, T: Element, P: Parallel> Network<'a, T, P> {
             )?;
         }
         Ok(0.5 * update.regularisation * squares)
-    }
-
-    /// The loss and accuracy on any number of rows, with running statistics and without dropout. The bits do not depend on
-    /// the batch the network is bound for.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] where there are no rows, `inputs` is not as many, or a label is no class.
-    pub fn evaluate(&mut self, inputs: &[T], labels: &[u32]) -> Result<Evaluation, Error> {
-        let (level, width, classes) = (self.level, self.features(), self.classes());
-        expect_len("inputs", labels.len().saturating_mul(width), inputs.len())?;
-        self.check_labels(labels)?;
-        let (mut sum, mut correct) = (0.0, 0);
-        for (inputs, labels) in
-            inputs.chunks(self.batch.saturating_mul(width).max(1)).zip(labels.chunks(self.batch.max(1)))
-        {
-            let logits = forward::forward_inference(self, inputs, labels.len())?;
-            // Row by row, so that the sum does not depend on where a batch ends.
-            for (logits, label) in logits.chunks_exact(classes.max(1)).zip(labels) {
-                let row = cross_entropy_loss(
-                    level,
-                    classes,
-                    logits,
-                    Targets::Labels(core::slice::from_ref(label)),
-                )?;
-                sum += row.loss;
-                correct += row.correct;
-            }
-        }
-        #[expect(clippy::cast_precision_loss, reason = "a mean, rounded")]
-        Ok(Evaluation { loss: sum / labels.len() as f64, correct, rows: labels.len() })
-    }
-
-    /// The classes' probabilities of any number of rows: `inputs: (rows, features)`, `probabilities: (rows, classes)`.
-    ///
-    /// # Errors
-    /// [`Error::Shape`] where the slices do not fit each other.
-    pub fn predict(&mut self, inputs: &[T], probabilities: &mut [T]) -> Result<(), Error> {
-        let (width, classes) = (self.features().max(1), self.classes().max(1));
-        let rows = inputs.len().checked_div(width).unwrap_or(0);
-        expect_len("inputs", rows * width, inputs.len())?;
-        expect_len("probabilities", rows * classes, probabilities.len())?;
-        let batch = self.batch.max(1);
-        for (inputs, probabilities) in inputs
-            .chunks(batch.saturating_mul(width).max(1))
-            .zip(probabilities.chunks_mut(batch.saturating_mul(classes).max(1)))
-        {
-            let rows = inputs.len().checked_div(width).unwrap_or(0);
-            let level = self.level;
-            let logits = forward::forward_inference(self, inputs, rows)?;
-            softmax(level, classes, logits, probabilities)?;
-        }
-        Ok(())
     }
 
     /// Values of an input row.

@@ -46,6 +46,17 @@ impl Place {
         }
     }
 
+    /// The next layer's, of what inference reads alone: parameters, running statistics and the width.
+    pub(super) fn after_learned(self, layer: &Layer) -> Self {
+        let (parameters, running) = Sizes::learned(layer);
+        Self {
+            parameters: self.parameters + parameters,
+            running: self.running + running,
+            width: layer.width_out(self.width),
+            ..self
+        }
+    }
+
     /// The place of `layer` itself, where `self` is that of the layer after it.
     pub(super) fn before(self, layer: &Layer, previous: Option<&Layer>, batch: usize) -> Self {
         let width = layer.width_in(self.width);

@@ -116,6 +116,7 @@ fn nothing_is_allocated() {
             assert!(seen > 0.0);
             net.evaluate(&images, &labels).unwrap();
             net.predict(&images, &mut probabilities).unwrap();
+            net.infer(&images, &mut probabilities).unwrap();
         });
         assert_eq!(count, 0, "{}", level.name());
     }

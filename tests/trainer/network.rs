@@ -70,7 +70,16 @@ fn bad_batches_teach_nothing() {
     assert_eq!(net.steps(), 0);
     assert!(net.evaluate(&[0.0; 3], &[7]).is_err());
     let mut out = [7.0; 2];
-    assert!(net.predict(&[0.0; 4], &mut out).is_err());
+    assert!(
+        matches!(net.predict(&[0.0; 4], &mut out), Err(Error::Shape(error)) if error.argument == "inputs")
+    );
+    assert!(matches!(net.infer(&[0.0; 4], &mut out), Err(Error::Shape(error)) if error.argument == "inputs"));
+    assert!(
+        matches!(net.predict(&[0.0; 6], &mut out), Err(Error::Shape(error)) if error.argument == "probabilities")
+    );
+    assert!(
+        matches!(net.infer(&[0.0; 6], &mut out), Err(Error::Shape(error)) if error.argument == "outputs")
+    );
     assert_eq!(out, [7.0; 2]);
 }
 

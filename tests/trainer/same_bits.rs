@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use rand_pcg::Pcg64;
 use slicewise::batches::shuffle;
-use slicewise::kernels::fill_normal;
+use slicewise::kernels::{fill_normal, softmax};
 use slicewise::{Init, Layer, Level, Network, Optimizer, Role, Update, arena_len, inference_arena_len};
 
 const NET: &[Layer] = &[
@@ -88,6 +88,10 @@ proptest! {
             net.initialise(Init::Auto, &mut Pcg64::new(1, 1)).unwrap();
             let mut together = vec![0.0; rows * 5];
             net.predict(&inputs, &mut together).unwrap();
+            let (mut logits, mut probabilities) = (vec![0.0; rows * 5], vec![0.0; rows * 5]);
+            net.infer(&inputs, &mut logits).unwrap();
+            softmax(level, 5, &logits, &mut probabilities).unwrap();
+            prop_assert!(probabilities.iter().zip(&together).all(|(a, b)| a.to_bits() == b.to_bits()));
             let whole = net.evaluate(&inputs, &labels).unwrap();
 
             let mut arena = vec![0.0f32; inference_arena_len(NET, 1)];
@@ -99,10 +103,12 @@ proptest! {
                     }
                 }
             }
-            for (input, together) in inputs.chunks(20).zip(together.chunks(5)) {
-                let mut probabilities = [0.0; 5];
-                alone.predict(input, &mut probabilities).unwrap();
-                prop_assert!(probabilities.iter().zip(together).all(|(a, b)| a.to_bits() == b.to_bits()));
+            for ((input, together), logits) in inputs.chunks(20).zip(together.chunks(5)).zip(logits.chunks(5)) {
+                let mut one = [0.0; 5];
+                alone.predict(input, &mut one).unwrap();
+                prop_assert!(one.iter().zip(together).all(|(a, b)| a.to_bits() == b.to_bits()));
+                alone.infer(input, &mut one).unwrap();
+                prop_assert!(one.iter().zip(logits).all(|(a, b)| a.to_bits() == b.to_bits()));
             }
             let one_by_one = alone.evaluate(&inputs, &labels).unwrap();
             prop_assert_eq!(whole.loss.to_bits(), one_by_one.loss.to_bits());

@@ -138,6 +138,9 @@ fn train<T: Element>(level: Level) -> Result<bool, Error> {
     let (probabilities, same) = (hide(&mut probabilities), hide(&mut same));
     network.predict(inputs, probabilities)?;
     copy.predict(inputs, same)?;
+    let right = right && probabilities == same;
+    network.infer(inputs, probabilities)?;
+    copy.infer(inputs, same)?;
     Ok(right && probabilities == same)
 }
 
