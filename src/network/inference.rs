@@ -126,13 +126,17 @@ impl<T: Element, P: Parallel> Network<'_, T, P> {
         let rows = inputs.len().checked_div(width).unwrap_or(0);
         expect_len("inputs", rows * width, inputs.len())?;
         expect_len(argument, rows * classes, outputs.len())?;
-        let batch = self.batch.max(1);
-        for (inputs, outputs) in inputs
-            .chunks(batch.saturating_mul(width).max(1))
-            .zip(outputs.chunks_mut(batch.saturating_mul(classes).max(1)))
-        {
-            let rows = inputs.len().checked_div(width).unwrap_or(0);
-            write(forward_inference(self, inputs, rows)?, outputs)?;
+        let (mut inputs, mut outputs, mut left) = (inputs, outputs, rows);
+        while left > 0 {
+            let rows = left.min(self.batch);
+            let (Some((x, inputs_left)), Some((y, outputs_left))) =
+                (inputs.split_at_checked(rows * width), outputs.split_at_mut_checked(rows * classes))
+            else {
+                break;
+            };
+            write(forward_inference(self, x, rows)?, y)?;
+            (inputs, outputs) = (inputs_left, outputs_left);
+            left -= rows;
         }
         Ok(())
     }

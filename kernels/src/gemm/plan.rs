@@ -9,9 +9,10 @@ use crate::once::compiled_once;
 use crate::simd::{Level, Portable, Simd, dispatch};
 use crate::{Activation, Element};
 
-/// Bytes from one row of B to the next up to which all of them are read as they lie; rows further apart, where they do not fall
-/// on the same lines of a cache.
+/// Bytes from one row of B to the next up to which a B in L1 is read as it lies.
 const NEAR_ROWS: usize = 2048;
+/// Rows of A that are one tile: B is read once, packed or not.
+const ONE_TILE: usize = 6;
 
 /// The checked operands of one call, none of them empty: `C = alpha A B + beta C + bias`, and 0 where that is negative
 /// and `relu` is set.
@@ -241,7 +242,7 @@ impl<T: Element> Product<'_, '_, T> {
         let (few, some, bytes) = unpacked(level);
         let row = self.b.row_stride.saturating_mul(size_of::<T>());
         if self.c.rows <= few {
-            return row <= NEAR_ROWS || !on_the_same_lines::<T>(self.b.row_stride);
+            return self.c.rows <= ONE_TILE || !on_the_same_lines::<T>(self.b.row_stride);
         }
         self.c.rows <= some && row <= NEAR_ROWS && row.saturating_mul(self.b.rows) <= bytes
     }

@@ -20,7 +20,7 @@ const BLOCKS: usize = 4;
 /// Rows of B that go into C at a time where it is wider: each is a stream from memory.
 const STREAMS: usize = 8;
 
-/// The rows of B and C must be contiguous. Tiles of two rows are `TWO` blocks wide, of three `THREE`.
+/// The rows of B and C must be contiguous. Tiles of two rows are up to `TWO` blocks wide, of three `THREE`: 1, 2 or 4.
 #[inline(always)]
 pub(super) fn multiply<T: Element, S: Simd, const TWO: usize, const THREE: usize>(
     simd: S,
@@ -51,9 +51,9 @@ pub(super) fn multiply<T: Element, S: Simd, const TWO: usize, const THREE: usize
     );
 }
 
-/// All `ROWS` rows of C, `NB` blocks of columns at a time, for which B is read once.
+/// All `ROWS` rows of C, up to `WIDE` blocks of columns at a time, for which B is read once.
 #[inline(always)]
-fn pieces<T: Element, S: Simd, const ROWS: usize, const NB: usize>(
+fn pieces<T: Element, S: Simd, const ROWS: usize, const WIDE: usize>(
     simd: S,
     product: &mut Product<'_, '_, T>,
 ) {
@@ -68,14 +68,17 @@ fn pieces<T: Element, S: Simd, const ROWS: usize, const NB: usize>(
                 let block = Block::new(product, p, kc);
                 let mut j = 0;
                 while j < product.c.cols {
-                    let blocks = (product.c.cols - j).div_ceil(T::LANES);
-                    if NB > 1 && blocks >= NB {
-                        piece::<T, S, ROWS, NB>(simd, product, &block, p, j);
-                        j += NB * T::LANES;
+                    let blocks = min((product.c.cols - j).div_ceil(T::LANES), WIDE);
+                    if WIDE >= 4 && blocks == 4 {
+                        piece::<T, S, ROWS, 4>(simd, product, &block, p, j);
+                    } else if WIDE >= 4 && blocks == 3 {
+                        piece::<T, S, ROWS, 3>(simd, product, &block, p, j);
+                    } else if WIDE >= 2 && blocks == 2 {
+                        piece::<T, S, ROWS, 2>(simd, product, &block, p, j);
                     } else {
                         piece::<T, S, ROWS, 1>(simd, product, &block, p, j);
-                        j += T::LANES;
                     }
+                    j += blocks * T::LANES;
                 }
                 p += kc;
             }

@@ -84,8 +84,10 @@ fn few_rows() {
     };
     check::<f32>(shapes());
     check::<f64>(shapes());
-    check_rows_apart::<f32>(4096, [(2, 20, 9), (3, 70, 9)].into_iter());
-    check_rows_apart::<f64>(4096, [(2, 40, 9), (3, 20, 9)].into_iter());
+    // More rows than that: one tile, and two.
+    let shapes = || (2..=8).flat_map(|m| [(m, 20, 9), (m, 70, 9)]);
+    check_rows_apart::<f32>(4096, shapes());
+    check_rows_apart::<f64>(4096, shapes());
 }
 
 /// B beyond L1, whose rows the first tile of a panel asks for: as many rows of A as have such a tile, and as have none.
