@@ -11,7 +11,7 @@ use super::{Bias, even_depth, min, on_the_same_lines};
 use crate::Element;
 use crate::simd::{Arithmetic, Lanes, Simd};
 
-/// With more rows than this, the tiles of several rows pay.
+/// With more rows than this, the other ways pay.
 pub(super) const MAX_ROWS: usize = 3;
 /// The depth of a block: as many elements of the rows of A stay in L1.
 const KC: usize = 512;
