@@ -7,7 +7,7 @@ use super::left::{Rows, Source};
 use super::pack::Operand;
 use super::plan::Product;
 use super::right::{Fetching, Strided};
-use super::{MatMut, MatRef, even_depth, min};
+use super::{MatMut, MatRef, even_depth, min, panel_blocks};
 use crate::Element;
 use crate::simd::Simd;
 
@@ -61,26 +61,21 @@ fn panels<T: Element, S: Simd, const TALL: usize, const WIDE: usize>(
 ) {
     let mut j = 0;
     while j < c.cols {
-        let blocks = (c.cols - j).div_ceil(T::LANES);
-        if WIDE >= 4 && blocks >= 4 {
+        let blocks = panel_blocks((c.cols - j).div_ceil(T::LANES), WIDE);
+        if WIDE >= 4 && blocks == 4 {
             panel::<T, S, 6, 4, 2, 4>(simd, a, b, block, c, j);
-            j += 4 * T::LANES;
         } else if WIDE >= 4 && blocks == 3 {
             panel::<T, S, 8, 4, 2, 3>(simd, a, b, block, c, j);
-            j += 3 * T::LANES;
         } else if WIDE >= 4 && blocks == 2 {
             panel::<T, S, 8, 4, 2, 2>(simd, a, b, block, c, j);
-            j += 2 * T::LANES;
         } else if WIDE >= 4 {
             panel::<T, S, 8, 4, 2, 1>(simd, a, b, block, c, j);
-            j += T::LANES;
         } else if TALL >= 6 {
             panel::<T, S, 6, 4, 2, 1>(simd, a, b, block, c, j);
-            j += T::LANES;
         } else {
             panel::<T, S, 2, 1, 1, 1>(simd, a, b, block, c, j);
-            j += T::LANES;
         }
+        j += blocks * T::LANES;
     }
 }
 

@@ -34,7 +34,7 @@ impl<T: Element> Start<T> {
     }
 }
 
-/// Steps of k at a time, where a block is several registers, and a tile one block wide.
+/// Steps of k at a time, of a panel and where a tile is one block wide.
 const STEPS: usize = 4;
 
 /// A tile of C: `MR` rows of `NB` blocks of columns.
@@ -57,6 +57,12 @@ pub(super) struct Block<'a, T> {
 const IN_L2: usize = 512 << 10;
 const MANY_STEPS: usize = 33;
 
+/// Whether C, of contiguous rows, hardly stays in L2.
+#[inline(always)]
+pub(super) fn comes_from_afar<T>(c: &MatMut<'_, T>) -> bool {
+    c.col_stride == 1 && c.rows.saturating_mul(c.row_stride) > IN_L2 / size_of::<T>()
+}
+
 impl<'a, T: Element> Block<'a, T> {
     /// All rows of C, steps `p..p + kc` of a product's k.
     #[inline(always)]
@@ -69,9 +75,7 @@ impl<'a, T: Element> Block<'a, T> {
             start: if first { Start::new(product.beta) } else { Start::Loaded },
             bias: if first { product.bias } else { Bias::None },
             relu: product.relu && p + kc == product.a.cols,
-            far: kc >= MANY_STEPS
-                && product.c.col_stride == 1
-                && product.c.rows.saturating_mul(product.c.row_stride) > IN_L2 / size_of::<T>(),
+            far: kc >= MANY_STEPS && comes_from_afar(product.c),
         }
     }
 }
@@ -182,8 +186,8 @@ pub(super) fn each_step<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, c
     mut step: impl FnMut([T; MR], [T::Lanes<S>; NB]),
 ) {
     let mut groups = 0;
-    // What each step takes besides is shared by some, where so few registers make a block wide tile's steps short.
-    while !S::BLOCK_IS_REGISTER && groups < kc / STEPS {
+    // What each step takes besides is shared by some; but rows of B that are apart have no registers for it beside a wide tile.
+    while (!S::BLOCK_IS_REGISTER || R::IN_GROUPS) && groups < kc / STEPS {
         // A last: a branch between a load and its use would part the two, which are one instruction.
         let Some(mut row) = b.next_rows::<S, STEPS>(simd) else { break };
         let Some(column) = a.columns::<STEPS>(groups) else { break };

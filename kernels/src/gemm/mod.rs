@@ -228,6 +228,13 @@ fn on_the_same_lines<T>(stride: usize) -> bool {
     bytes > APART / 2 && !(BESIDE..=APART - BESIDE).contains(&(bytes % APART))
 }
 
+/// Blocks of columns of the next panel, of those that are `left`: rather two panels of three, whose tiles are taller, than one of four and
+/// a narrow one.
+#[inline(always)]
+const fn panel_blocks(left: usize, widest: usize) -> usize {
+    if widest == 4 && matches!(left, 5 | 6) { 3 } else { min(left, widest) }
+}
+
 const fn min(a: usize, b: usize) -> usize {
     if a < b { a } else { b }
 }

@@ -2,12 +2,12 @@
 
 use core::ops::Range;
 
-use super::kernel::{Block, tile, tiles};
+use super::kernel::{Block, comes_from_afar, tile, tiles};
 use super::left::{Columns, Panels, Rows, Source};
 use super::pack::{Operand, Region, pack};
 use super::plan::Product;
 use super::right::{Packing, Panel, Strided};
-use super::{LINE, MatMut, even_depth, min, on_the_same_lines};
+use super::{LINE, MatMut, even_depth, min, on_the_same_lines, panel_blocks};
 use crate::Element;
 use crate::simd::Simd;
 
@@ -19,6 +19,13 @@ pub(super) const KC: usize = 512;
 /// Columns of B packed at a time: a block of `KC x NC` stays in L3. A multiple of every panel's width.
 pub(super) const NC: usize = 1024;
 
+/// Rows of a C from beyond L2 at a time, where each takes no more than so many steps: as many as the CPU's prefetcher follows, a stream
+/// each, so that C is written along its rows. A multiple of every tile's height.
+const STREAMS: usize = 24;
+const SHORT: usize = 64;
+/// Rows of tiles of less than the widest panels: as many chains as hide the latency of a multiply-add, and no more rows than registers for
+/// their addresses.
+const TALLER: usize = 8;
 /// Panels of B, and bytes of A, up to which contiguous columns of A are not packed: what is packed would be used seldom, and
 /// the lines of cache that a tile shares with the next stay in L2.
 const FEW_PANELS: usize = 4;
@@ -78,12 +85,13 @@ pub(super) fn multiply<
         while pc < k {
             let kc = min(k - pc, kc_even);
             let mut block = Block::new(product, pc, kc);
+            let most = if kc <= SHORT && comes_from_afar(product.c) { STREAMS } else { MC };
             let mut panels = if let Some(panels) = before {
                 let from = pc * n.next_multiple_of(nr) + jc * kc;
                 PanelsOfB::Packed(T::blocks(panels.get(from..).unwrap_or_default()).0.as_chunks().0)
-            } else if b.width_stride == 1 && m >= MR {
+            } else if b.width_stride == 1 && m >= if NB > 3 { TALLER } else { MR } {
                 let rows = b.data.get(pc * b.k_stride..).unwrap_or_default();
-                PanelsOfB::Rows { rows, stride: b.k_stride, packed: &mut *packed_b, again: m > MC }
+                PanelsOfB::Rows { rows, stride: b.k_stride, packed: &mut *packed_b, again: m > most }
             } else {
                 pack(
                     simd,
@@ -99,7 +107,7 @@ pub(super) fn multiply<
             // Loop 3: m in blocks of MC (A, C).
             let mut ic = 0;
             while ic < m {
-                let mc = min(m - ic, MC);
+                let mc = min(m - ic, most);
                 (block.i, block.end) = (ic, ic + mc);
                 let c = &mut *product.c;
                 if packing {
@@ -167,17 +175,26 @@ fn columns<
     c: &mut MatMut<'_, T>,
     columns: Range<usize>,
 ) {
-    let mut j = columns.start;
+    let (mut j, mut index) = (columns.start, 0);
     while j < columns.end {
         // The last panel's columns past the edge are left out, but for those of its last block.
-        let blocks = (columns.end - j).div_ceil(T::LANES);
-        let index = (j - columns.start) / (NB * T::LANES);
+        let left = (columns.end - j).div_ceil(T::LANES);
+        // Packed rows come in panels of one height, and packed columns of one width.
+        let taller = NB > 3 && A::ANY_ROW;
+        let own = taller && matches!(b, PanelsOfB::Rows { .. });
+        let blocks = if own { panel_blocks(left, NB) } else { min(left, NB) };
         // A frame of its own: see ARCHITECTURE.md.
         simd.vectorize(
             #[inline(always)]
             || {
-                if blocks >= NB {
+                if blocks == NB {
                     panel::<T, S, A, MR, MID, LOW, NB, NB>(simd, a, b, block, c, j, index);
+                } else if taller && blocks == 3 {
+                    panel::<T, S, A, TALLER, MID, LOW, NB, 3>(simd, a, b, block, c, j, index);
+                } else if taller && blocks == 2 {
+                    panel::<T, S, A, TALLER, MID, LOW, NB, 2>(simd, a, b, block, c, j, index);
+                } else if taller {
+                    panel::<T, S, A, TALLER, MID, LOW, NB, 1>(simd, a, b, block, c, j, index);
                 } else if NB > 3 && blocks == 3 {
                     panel::<T, S, A, MR, MID, LOW, NB, 3>(simd, a, b, block, c, j, index);
                 } else if NB > 2 && blocks == 2 {
@@ -187,7 +204,8 @@ fn columns<
                 }
             },
         );
-        j += NB * T::LANES;
+        j += blocks * T::LANES;
+        index += 1;
     }
 }
 

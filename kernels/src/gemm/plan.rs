@@ -146,7 +146,7 @@ fn by_tiles<T: Element>(
 fn unpacked(level: Level) -> (usize, usize, usize) {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512(_) => (144, usize::MAX, 64 << 10),
+        Level::Avx512(_) => (17, 144, 20 << 10),
         // Narrow tiles, of which a fifth of the instructions finds rows that are apart.
         _ => (14, 36, 12 << 10),
     }

@@ -7,6 +7,9 @@ use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// `NB` blocks of columns of B, read row by row. Lanes past B's last column hold anything: what comes of them is dropped.
 pub(super) trait Right<T: Element, const NB: usize> {
+    /// Whether some rows at a time cost less than one where a block is one register, too.
+    const IN_GROUPS: bool = false;
+
     /// The next row.
     fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]>;
     /// The next `STEPS` rows, where so many blocks can be read of each: each to be had by its number, once.
@@ -21,6 +24,8 @@ pub(super) trait Right<T: Element, const NB: usize> {
 pub(super) struct Panel<'a, B, const WIDTH: usize>(pub(super) &'a [[B; WIDTH]]);
 
 impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Panel<'_, T::Block, WIDTH> {
+    const IN_GROUPS: bool = true;
+
     #[inline(always)]
     fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]> {
         let (row, rest) = self.0.split_first()?;
@@ -113,8 +118,9 @@ impl<T: Element, const NB: usize> Right<T, NB> for Strided<'_, T> {
     }
 }
 
-/// Rows from those which are read to those which are asked for, as no prefetcher of the CPU sees where they lie.
-const AHEAD: usize = 16;
+/// Rows from those which are read to those which are asked for, as no prefetcher of the CPU sees where they lie. Of rows 2048 bytes apart,
+/// twice as many would push each other out of L1 before their turn.
+const AHEAD: usize = 8;
 
 /// Asks for the block of columns that ends `len` elements into the row `AHEAD` rows on from `step`.
 ///

@@ -35,7 +35,7 @@ fn check_apart<T: Element>(which: usize, bytes: usize, shapes: impl Iterator<Ite
 #[test]
 fn heights_of_tiles() {
     let shapes = || {
-        let few = about([3, 4, 6, 8, 12, 14, 24, 36, 144]).flat_map(|m| [5, 18, 40, 66].map(|n| (m, n, 3)));
+        let few = about([3, 4, 6, 8, 12, 14, 17, 24, 36, 144]).flat_map(|m| [5, 18, 40, 66].map(|n| (m, n, 3)));
         // Too many steps for what is tiny.
         few.chain(about([4, 6, 12, 36]).flat_map(|m| [5, 18, 40].map(|n| (m, n, 66))))
     };
@@ -61,9 +61,13 @@ fn panels_packed_by_tiles() {
 #[test]
 fn widths_of_panels() {
     let shapes = || {
-        let few = about([16, 32, 48, 64, 128]).flat_map(|n| [1, 3, 5, 13].map(|m| (m, n, 4)));
+        let few = about([16, 32, 48, 64, 80, 96, 128]).flat_map(|n| [1, 3, 5, 13].map(|m| (m, n, 4)));
         few.chain(about([1024]).flat_map(|n| [2, 5].map(|m| (m, n, 2))))
     };
+    check::<f32>(shapes());
+    check::<f64>(shapes());
+    // Packed, of one block of rows and of two: what is left beside the widest panels goes by other widths.
+    let shapes = || about([40, 48, 80, 96]).flat_map(|n| [(18, n, 140), (150, n, 5)]);
     check::<f32>(shapes());
     check::<f64>(shapes());
 }
@@ -97,14 +101,15 @@ fn rows_from_afar() {
     check::<f64>(about([5, 8, 14]).map(|m| (m, 66, 130)));
 }
 
-/// Rows of A that are packed because they fall on the same lines; and a C beyond L2, whose rows tiles ask for, and one that is not.
+/// Rows of A that are packed because they fall on the same lines; and a C beyond L2, whose rows tiles ask for and which goes by a few rows at a
+/// time, and one of too few or too many steps for that.
 #[test]
 fn what_does_not_stay_in_cache() {
     let shapes = || about([144]).flat_map(|m| about([1024]).map(move |n| (m, n, 5)));
     check_apart::<f32>(0, 4096, shapes());
     check_apart::<f64>(0, 4096, shapes());
-    check::<f32>(about([33]).map(|k| (150, 900, k)));
-    check::<f64>(about([33]).map(|k| (150, 450, k)));
+    check::<f32>(about([33]).chain([64, 65]).map(|k| (150, 900, k)));
+    check::<f64>(about([33]).chain([64, 65]).map(|k| (150, 450, k)));
 }
 
 /// Second blocks of all three loops, with A packed and not.
@@ -135,12 +140,12 @@ fn products_that_are_tiny() {
     check::<f64>(shapes());
 }
 
-/// Rows of B 2,048 bytes apart, 12 KB, 64 KB and 1 MB of them, and one element and one row more and less.
+/// Rows of B 2,048 bytes apart, 12 KB, 20 KB and 1 MB of them, and one element and one row more and less.
 #[test]
 fn what_stays_in_cache() {
     let shapes = || {
         let small = about([36]).flat_map(|m| about([6]).map(move |k| (m, 17, k)));
-        small.chain(about([144]).flat_map(|m| about([32]).map(move |k| (m, 17, k))))
+        small.chain(about([144]).flat_map(|m| about([10]).map(move |k| (m, 17, k))))
     };
     check_rows_apart::<f32>(2048, shapes());
     check_rows_apart::<f64>(2048, shapes());
