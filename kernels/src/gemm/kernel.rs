@@ -53,8 +53,8 @@ pub(super) struct Block<'a, T> {
     pub(super) far: bool,
 }
 
-/// Bytes of C that hardly stay in L2, and steps of k from which on a tile has the time to ask for the next one's rows.
-const IN_L2: usize = 512 << 10;
+/// Bytes of a matrix that stay in L2, and steps of k from which on a tile has the time to ask for the next one's rows.
+pub(super) const IN_L2: usize = 512 << 10;
 const MANY_STEPS: usize = 33;
 
 /// Whether C, of contiguous rows, hardly stays in L2.

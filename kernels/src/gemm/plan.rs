@@ -53,10 +53,10 @@ compiled_once! {
 fn few_rows<T: Element>(level: Level, product: &mut Product<'_, '_, T>) {
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512(simd) => vector::multiply::<T, _, 4, 4>(simd, product),
+        Level::Avx512(simd) => vector::multiply::<T, _, 8, 4, 4>(simd, product),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2(simd) => vector::multiply::<T, _, 2, 1>(simd, product),
-        Level::Portable => vector::multiply::<T, _, 1, 1>(Portable, product),
+        Level::Avx2(simd) => vector::multiply::<T, _, 4, 2, 1>(simd, product),
+        Level::Portable => vector::multiply::<T, _, 2, 1, 1>(Portable, product),
     }
 }
 

@@ -2,53 +2,80 @@
 //!
 //! The same chain as the tiles', so that a row's bits do not depend on how many rows there are.
 
-use super::kernel::{Block, Start, tile};
+use core::mem::take;
+
+use super::kernel::{Block, IN_L2, Start, tile};
 use super::left::{Left, Rows, Source};
 use super::pack::Operand;
 use super::plan::Product;
 use super::right::{Fetching, Strided};
 use super::{Bias, even_depth, min, on_the_same_lines};
 use crate::Element;
+use crate::simd::apply::map;
 use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// With more rows than this, the other ways pay.
 pub(super) const MAX_ROWS: usize = 3;
 /// The depth of a block: as many elements of the rows of A stay in L1.
 const KC: usize = 512;
-/// Blocks of columns whose chains stay in registers from the first step of k to the last.
+/// Blocks of columns whose chains stay in registers from the first step of k to the last, however far B is.
 const BLOCKS: usize = 4;
-/// Rows of B that go into C at a time where it is wider: each is a stream from memory.
+/// Rows of B that go into a row of C at a time where it is wider, and into several rows: each is a stream from memory.
 const STREAMS: usize = 8;
+const FEW_STREAMS: usize = 4;
+/// Bytes of a B that stays in L2, or is not far from there.
+const NEAR: usize = 2 << 20;
 
-/// The rows of B and C must be contiguous. Tiles of two rows are up to `TWO` blocks wide, of three `THREE`: 1, 2 or 4.
+/// The rows of B and C must be contiguous. Tiles of one row are up to `ONE` blocks wide, of two `TWO`, of three `THREE`.
 #[inline(always)]
-pub(super) fn multiply<T: Element, S: Simd, const TWO: usize, const THREE: usize>(
+pub(super) fn multiply<T: Element, S: Simd, const ONE: usize, const TWO: usize, const THREE: usize>(
     simd: S,
     product: &mut Product<'_, '_, T>,
 ) {
     let rows = product.c.rows;
-    if rows > 1 && product.lies_by_rows() && !on_the_same_lines::<T>(product.b.row_stride) {
-        if rows == 2 {
-            pieces::<T, S, 2, TWO>(simd, product);
-        } else {
-            pieces::<T, S, 3, THREE>(simd, product);
+    if product.lies_by_rows() && pieces_pay(product, TWO) {
+        match rows {
+            1 => pieces::<T, S, 1, ONE>(simd, product),
+            2 => pieces::<T, S, 2, TWO>(simd, product),
+            _ => pieces::<T, S, 3, THREE>(simd, product),
         }
         return;
     }
     simd.vectorize(
         #[inline(always)]
         || {
+            let blocks = product.c.cols.div_ceil(T::LANES);
+            if rows == 2 && blocks > BLOCKS {
+                return streams::<T, S, 2, FEW_STREAMS>(simd, product, 0);
+            }
+            if rows == 3 && blocks > BLOCKS {
+                return streams::<T, S, 3, FEW_STREAMS>(simd, product, 0);
+            }
             for i in 0..rows {
-                match product.c.cols.div_ceil(T::LANES) {
+                match blocks {
                     1 => strip::<T, S, 1>(simd, product, i),
                     2 => strip::<T, S, 2>(simd, product, i),
                     3 => strip::<T, S, 3>(simd, product, i),
                     BLOCKS => strip::<T, S, BLOCKS>(simd, product, i),
-                    _ => streams(simd, product, i),
+                    // Whole rows: pieces of them take a quarter longer.
+                    _ => streams::<T, S, 1, STREAMS>(simd, product, i),
                 }
             }
         },
     );
+}
+
+/// Whether pieces of rows of B cost less than whole ones, with tiles of two rows `two` blocks wide: not those of one row where B comes from
+/// afar, nor those of more where its rows push each other out of the cache, unless they are not far and much of each is read at once.
+#[inline(always)]
+fn pieces_pay<T: Element>(product: &Product<'_, '_, T>, two: usize) -> bool {
+    let stride = product.b.row_stride;
+    let bytes = product.b.rows.saturating_mul(stride).saturating_mul(size_of::<T>());
+    if product.c.rows == 1 {
+        bytes <= IN_L2
+    } else {
+        !on_the_same_lines::<T>(stride) || two == BLOCKS && bytes <= NEAR
+    }
 }
 
 /// All `ROWS` rows of C, up to `WIDE` blocks of columns at a time, for which B is read once.
@@ -68,8 +95,17 @@ fn pieces<T: Element, S: Simd, const ROWS: usize, const WIDE: usize>(
                 let block = Block::new(product, p, kc);
                 let mut j = 0;
                 while j < product.c.cols {
-                    let blocks = min((product.c.cols - j).div_ceil(T::LANES), WIDE);
-                    if WIDE >= 4 && blocks == 4 {
+                    // Rather even widths than a narrow last one, whose few chains wait for each other.
+                    let blocks = even_depth((product.c.cols - j).div_ceil(T::LANES), WIDE);
+                    if WIDE >= 8 && blocks == 8 {
+                        piece::<T, S, ROWS, 8>(simd, product, &block, p, j);
+                    } else if WIDE >= 8 && blocks == 7 {
+                        piece::<T, S, ROWS, 7>(simd, product, &block, p, j);
+                    } else if WIDE >= 8 && blocks == 6 {
+                        piece::<T, S, ROWS, 6>(simd, product, &block, p, j);
+                    } else if WIDE >= 8 && blocks == 5 {
+                        piece::<T, S, ROWS, 5>(simd, product, &block, p, j);
+                    } else if WIDE >= 4 && blocks == 4 {
                         piece::<T, S, ROWS, 4>(simd, product, &block, p, j);
                     } else if WIDE >= 4 && blocks == 3 {
                         piece::<T, S, ROWS, 3>(simd, product, &block, p, j);
@@ -100,8 +136,13 @@ fn piece<T: Element, S: Simd, const ROWS: usize, const NB: usize>(
     let rows_of_a = Rows { operand: &operand, p, last: a.rows - 1 };
     let Some(a) = rows_of_a.rows::<ROWS>(0, block.kc) else { return };
     let rows = b.data.get(p * b.row_stride + j..).unwrap_or_default();
-    let rows = Fetching(Strided::new(rows, b.row_stride, c.cols - j));
-    tile::<T, S, _, ROWS, NB>(simd, block, a, rows, c, 0, j);
+    let rows = Strided::new(rows, b.row_stride, c.cols - j);
+    if ROWS == 1 {
+        // Near, and as many instructions as the multiply-adds would ask for it.
+        tile::<T, S, _, ROWS, NB>(simd, block, a, rows, c, 0, j);
+    } else {
+        tile::<T, S, _, ROWS, NB>(simd, block, a, Fetching(rows), c, 0, j);
+    }
 }
 
 /// One row of A, scaled.
@@ -136,117 +177,145 @@ fn strip<T: Element, S: Simd, const NB: usize>(simd: S, product: &mut Product<'_
     tile::<T, S, _, 1, NB>(simd, &block, a, Strided::new(b.data, b.row_stride, c.cols), c, i, 0);
 }
 
-/// Row `i` of a wide C, which stays in cache while B passes once: whole rows, as pieces of them take a quarter longer.
+/// `ROWS` rows from `i` on of a wide C, which stay in cache while B passes once: `N` whole rows of it at a time.
 #[inline(always)]
-fn streams<T: Element, S: Simd>(simd: S, product: &mut Product<'_, '_, T>, i: usize) {
-    let k = product.a.cols;
+fn streams<T: Element, S: Simd, const ROWS: usize, const N: usize>(
+    simd: S,
+    product: &mut Product<'_, '_, T>,
+    i: usize,
+) {
+    let (zero, k) = (T::Lanes::<S>::splat(simd, T::default()), product.a.cols);
+    for i in i..i + ROWS {
+        begin(simd, product, i);
+    }
     let mut p = 0;
     while p < k {
-        let n = if k - p >= STREAMS { STREAMS } else { 1 };
-        let block = Block::new(product, p, n);
-        let Product { alpha, a, b, c, .. } = &mut *product;
-        let x = a.data.get(i * a.row_stride + p * a.col_stride..).unwrap_or_default();
-        let x = Line { alpha: *alpha, data: x, stride: a.col_stride };
-        let rows = b.data.get(p * b.row_stride..).unwrap_or_default();
-        let first = i * c.row_stride;
-        let Some(c_row) = c.data.get_mut(first..first + c.cols) else { return };
-        if n == STREAMS {
-            add_rows::<T, S, STREAMS>(simd, &block, i, &x, rows, b.row_stride, c_row);
+        if k - p >= N {
+            add_rows::<T, S, ROWS, N>(simd, product, i, p);
+            p += N;
         } else {
-            add_rows::<T, S, 1>(simd, &block, i, &x, rows, b.row_stride, c_row);
+            add_rows::<T, S, ROWS, 1>(simd, product, i, p);
+            p += 1;
         }
-        p += n;
+    }
+    if product.relu {
+        for i in i..i + ROWS {
+            map(
+                simd,
+                [],
+                [row_of_c(product, i)],
+                #[inline(always)]
+                |[], [c]| [zero.max(c)],
+            );
+        }
     }
 }
 
-/// `N` rows of B, added to row `i` of C.
+/// Row `i` of C.
 #[inline(always)]
-fn add_rows<T: Element, S: Simd, const N: usize>(
+fn row_of_c<'c, T>(product: &'c mut Product<'_, '_, T>, i: usize) -> &'c mut [T] {
+    let first = i * product.c.row_stride;
+    product.c.data.get_mut(first..first + product.c.cols).unwrap_or_default()
+}
+
+/// Makes row `i` of C what its chains start from: `beta c + bias`.
+#[inline(always)]
+fn begin<T: Element, S: Simd>(simd: S, product: &mut Product<'_, '_, T>, i: usize) {
+    let block = Block::new(product, 0, product.a.cols);
+    let row = row_of_c(product, i);
+    if let Bias::Columns(bias) = block.bias {
+        map(
+            simd,
+            [bias],
+            [row],
+            #[inline(always)]
+            |[bias], [c]| [start_of::<T, S>(simd, block.start, c) + bias],
+        );
+        return;
+    }
+    let bias = match block.bias {
+        Bias::Rows(bias) => bias.get(i).copied().unwrap_or_default(),
+        // What adds nothing, to a -0 too.
+        _ => -T::default(),
+    };
+    let bias = T::Lanes::<S>::splat(simd, bias);
+    map(
+        simd,
+        [],
+        [row],
+        #[inline(always)]
+        |[], [c]| [start_of::<T, S>(simd, block.start, c) + bias],
+    );
+}
+
+#[inline(always)]
+fn start_of<T: Element, S: Simd>(simd: S, start: Start<T>, c: T::Lanes<S>) -> T::Lanes<S> {
+    match start {
+        Start::Zero => T::Lanes::<S>::splat(simd, T::default()),
+        Start::Loaded => c,
+        Start::Scaled(beta) => T::Lanes::<S>::splat(simd, beta) * c,
+    }
+}
+
+/// `N` rows of B from `p` on, added to `ROWS` rows of C from `i` on.
+#[inline(always)]
+fn add_rows<T: Element, S: Simd, const ROWS: usize, const N: usize>(
     simd: S,
-    block: &Block<'_, T>,
+    product: &mut Product<'_, '_, T>,
     i: usize,
-    x: &Line<'_, T>,
-    b: &[T],
-    b_stride: usize,
-    c: &mut [T],
+    p: usize,
 ) {
+    let Product { alpha, a, b, c, .. } = &mut *product;
+    let (cols, len, rest) = (c.cols, c.cols / T::LANES, c.cols % T::LANES);
+    let zero = T::Lanes::<S>::splat(simd, T::default());
     let mut rows: [(&[T::Block], &[T]); N] = [(&[], &[]); N];
-    let mut factors = [T::Lanes::<S>::splat(simd, T::default()); N];
-    let (blocks, tail) = T::blocks_mut(c);
-    let (len, rest) = (blocks.len(), tail.len());
-    for (r, (row, factor)) in rows.iter_mut().zip(&mut factors).enumerate() {
-        let first = r * b_stride;
-        let Some(elements) = b.get(first..first + len * T::LANES + rest) else { return };
-        let (whole, part) = T::blocks(elements);
+    for (s, row) in rows.iter_mut().enumerate() {
+        let first = (p + s) * b.row_stride;
+        let (whole, part) = T::blocks(b.data.get(first..first + cols).unwrap_or_default());
         let (Some(whole), Some(part)) = (whole.get(..len), part.get(..rest)) else { return };
         *row = (whole, part);
-        let Some([x]) = x.column(r) else { return };
-        *factor = T::Lanes::<S>::splat(simd, x);
     }
-    let first = First { start: block.start, bias: block.bias, i };
-    let zero = T::Lanes::<S>::splat(simd, T::default());
-    for (j, c) in blocks.iter_mut().enumerate() {
-        let mut acc = first.begin(
-            simd,
-            j,
-            #[inline(always)]
-            || T::Lanes::<S>::load(simd, c),
-        );
-        for ((row, _), factor) in rows.iter().zip(factors) {
-            let Some(b) = row.get(j) else { return };
-            acc = factor.mul_add(T::Lanes::<S>::load(simd, b), acc);
+    let mut factors = [[zero; N]; ROWS];
+    let mut lines = [(); ROWS].map(|()| (<&mut [T::Block]>::default(), <&mut [T]>::default()));
+    let mut below = c.data.get_mut(i * c.row_stride..).unwrap_or_default();
+    for (r, (line, factors)) in lines.iter_mut().zip(&mut factors).enumerate() {
+        let data = a.data.get((i + r) * a.row_stride + p * a.col_stride..).unwrap_or_default();
+        let x = Line { alpha: *alpha, data, stride: a.col_stride };
+        for (s, factor) in factors.iter_mut().enumerate() {
+            let Some([x]) = x.column(s) else { return };
+            *factor = T::Lanes::<S>::splat(simd, x);
         }
-        if block.relu {
-            acc = zero.max(acc);
-        }
-        acc.store(c);
+        // Behind the last row there may be less than a stride; that of a single one may be any.
+        let stride = min(c.row_stride.max(cols), below.len());
+        let (row, after) = take(&mut below).split_at_mut(stride);
+        below = after;
+        let (whole, part) = T::blocks_mut(row.get_mut(..cols).unwrap_or_default());
+        let (Some(whole), Some(part)) = (whole.get_mut(..len), part.get_mut(..rest)) else { return };
+        *line = (whole, part);
     }
-    if rest > 0 {
-        let mut acc = first.begin(
-            simd,
-            len,
-            #[inline(always)]
-            || T::Lanes::<S>::load_partial(simd, tail),
-        );
+    for j in 0..len {
+        let mut b = [zero; N];
+        for (b, (row, _)) in b.iter_mut().zip(&rows) {
+            let Some(row) = row.get(j) else { return };
+            *b = T::Lanes::<S>::load(simd, row);
+        }
+        for ((c, _), factors) in lines.iter_mut().zip(&factors) {
+            let Some(c) = c.get_mut(j) else { return };
+            let mut acc = T::Lanes::<S>::load(simd, c);
+            for (b, factor) in b.iter().zip(factors) {
+                acc = factor.mul_add(*b, acc);
+            }
+            acc.store(c);
+        }
+    }
+    if rest == 0 {
+        return;
+    }
+    for ((_, c), factors) in lines.iter_mut().zip(&factors) {
+        let mut acc = T::Lanes::<S>::load_partial(simd, c);
         for ((_, row), factor) in rows.iter().zip(factors) {
             acc = factor.mul_add(T::Lanes::<S>::load_partial(simd, row), acc);
         }
-        if block.relu {
-            acc = zero.max(acc);
-        }
-        acc.store_partial(tail);
-    }
-}
-
-/// What the chains of row `i` start from.
-struct First<'a, T> {
-    start: Start<T>,
-    bias: Bias<'a, T>,
-    i: usize,
-}
-
-impl<T: Element> First<'_, T> {
-    /// Those of block `j`, whose part of C `load` reads.
-    #[inline(always)]
-    fn begin<S: Simd>(&self, simd: S, j: usize, load: impl Fn() -> T::Lanes<S>) -> T::Lanes<S> {
-        let start = match self.start {
-            Start::Zero => T::Lanes::<S>::splat(simd, T::default()),
-            Start::Loaded => load(),
-            Start::Scaled(beta) => T::Lanes::<S>::splat(simd, beta) * load(),
-        };
-        match self.bias {
-            Bias::None => start,
-            Bias::Columns(bias) => {
-                let (blocks, tail) = T::blocks(bias);
-                let bias = match blocks.get(j) {
-                    Some(block) => T::Lanes::<S>::load(simd, block),
-                    None => T::Lanes::<S>::load_partial(simd, tail),
-                };
-                start + bias
-            }
-            Bias::Rows(bias) => {
-                start + T::Lanes::<S>::splat(simd, bias.get(self.i).copied().unwrap_or_default())
-            }
-        }
+        acc.store_partial(c);
     }
 }

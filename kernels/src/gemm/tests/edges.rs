@@ -35,7 +35,8 @@ fn check_apart<T: Element>(which: usize, bytes: usize, shapes: impl Iterator<Ite
 #[test]
 fn heights_of_tiles() {
     let shapes = || {
-        let few = about([3, 4, 6, 8, 12, 14, 17, 24, 36, 144]).flat_map(|m| [5, 18, 40, 66].map(|n| (m, n, 3)));
+        let few =
+            about([3, 4, 6, 8, 12, 14, 17, 24, 36, 144]).flat_map(|m| [5, 18, 40, 66].map(|n| (m, n, 3)));
         // Too many steps for what is tiny.
         few.chain(about([4, 6, 12, 36]).flat_map(|m| [5, 18, 40].map(|n| (m, n, 66))))
     };
@@ -79,15 +80,21 @@ fn depths_of_blocks() {
     check::<f64>(shapes());
 }
 
-/// Two and three rows at once, whole widths and less; and one by one, where B's rows fall on the same lines of a cache.
+/// One row, two and three at once, whole widths and less; from near and from afar, and where B's rows fall on the same lines of a cache.
 #[test]
 fn few_rows() {
     let shapes = || {
         let wide = about([16, 32, 64, 80]).flat_map(|n| [1, 4, 7, 515].map(|k| (n, k)));
-        wide.flat_map(|(n, k)| [(2, n, k), (3, n, k)])
+        let more = wide.flat_map(|(n, k)| [(2, n, k), (3, n, k)]);
+        // Every width of a tile of one row, and two tiles.
+        more.chain((0..9).flat_map(|blocks| [(1, 16 * blocks + 15, 7), (1, 8 * blocks + 8, 515)]))
     };
     check::<f32>(shapes());
     check::<f64>(shapes());
+    check_rows_apart::<f32>(2048, about([256]).map(|k| (1, 130, k)));
+    check_rows_apart::<f64>(2048, about([256]).map(|k| (1, 70, k)));
+    check_rows_apart::<f32>(4096, about([512]).flat_map(|k| [(2, 70, k), (3, 70, k)]));
+    check_rows_apart::<f64>(4096, about([512]).flat_map(|k| [(2, 35, k), (3, 35, k)]));
     // More rows than that: one tile, and two.
     let shapes = || (2..=8).flat_map(|m| [(m, 20, 9), (m, 70, 9)]);
     check_rows_apart::<f32>(4096, shapes());
