@@ -221,7 +221,7 @@ impl<T: Element> Product<'_, '_, T> {
             && m.saturating_mul(self.c.row_stride) <= self.c.data.len()
     }
 
-    /// Whether a row at a time is best: there are few, of B and of C contiguous ones, and more than one column.
+    /// Whether there are so few rows that nothing is to be packed: of B and of C contiguous ones, and more than one column.
     #[inline]
     fn has_few_rows(&self) -> bool {
         self.c.rows <= vector::MAX_ROWS && self.b.col_stride == 1 && self.c.col_stride == 1 && self.c.cols > 1
