@@ -212,7 +212,7 @@ impl<T> Bias<'_, T> {
     }
 }
 
-/// The depth of even blocks of k, at most `most`: a thin last one would load and store C for little work. Never 0.
+/// The depth of even blocks of k, or the width of pieces of a row, at most `most`: a thin last one would load and store C for little work. Never 0.
 #[inline(always)]
 fn even_depth(k: usize, most: usize) -> usize {
     min(k.div_ceil(k.div_ceil(most).max(1)), most).max(1)

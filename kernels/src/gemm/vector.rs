@@ -57,7 +57,7 @@ pub(super) fn multiply<T: Element, S: Simd, const ONE: usize, const TWO: usize, 
                     2 => strip::<T, S, 2>(simd, product, i),
                     3 => strip::<T, S, 3>(simd, product, i),
                     BLOCKS => strip::<T, S, BLOCKS>(simd, product, i),
-                    // Whole rows: pieces of them take a quarter longer.
+                    // From afar: pieces of rows take a quarter longer.
                     _ => streams::<T, S, 1, STREAMS>(simd, product, i),
                 }
             }
