@@ -3,7 +3,8 @@
 //! `cargo bench -p slicewise-benches --bench gemm` prints, first, a table measured in turn (GFLOP/s, medians; pin it to a
 //! core with `taskset -c 1`), then criterion's own figures; `-- --table` only the table, `-- --table --markdown` the table as a
 //! record of this machine (`benches/record`), `-- --table --best` the best slices instead of medians, `-- --threads=2` only
-//! products on one thread beside those on so many, `-- 64x` only shapes with that in their names.
+//! products on one thread beside those on so many, `-- 64x` only shapes with that in their names; `-- --table --few` products of few rows
+//! or a single column instead, as single predictions make them.
 #![allow(unsafe_code, reason = "the peer's interface takes pointers")]
 
 use core::time::Duration;
@@ -52,6 +53,36 @@ const SHAPES: &[Shape] = &[
     (1024, 16, 1024, false, false),
     (127, 129, 131, false, false),
     (511, 513, 509, false, false),
+];
+
+/// Few rows, and a single column.
+const FEW: &[Shape] = &[
+    (1, 8, 8, false, false),
+    (1, 64, 10, false, false),
+    (1, 64, 100, false, false),
+    (1, 784, 100, false, false),
+    (1, 256, 256, false, false),
+    (1, 300, 300, false, false),
+    (1, 512, 1024, false, false),
+    (1, 1024, 1024, false, true),
+    (2, 64, 10, false, false),
+    (2, 512, 512, false, false),
+    (2, 1024, 1024, false, false),
+    (3, 64, 64, false, false),
+    (3, 512, 100, false, false),
+    (3, 512, 512, false, false),
+    (3, 1024, 1024, false, false),
+    (4, 256, 256, false, false),
+    (6, 1024, 1024, false, false),
+    (8, 512, 512, false, false),
+    (1, 500, 1, false, false),
+    (10, 64, 1, false, false),
+    (64, 128, 1, false, false),
+    (1000, 10, 1, false, false),
+    (300, 500, 1, false, false),
+    (64, 128, 1, true, false),
+    (1000, 1000, 1, true, false),
+    (3072, 64, 1, true, false),
 ];
 
 /// The operands of one product.
@@ -172,7 +203,7 @@ fn heading(form: Form, statistic: Statistic) {
     }
 }
 
-fn table<T: Peer>(form: Form, statistic: Statistic, dtype: &str, wanted: &[String]) {
+fn table<T: Peer>(form: Form, statistic: Statistic, dtype: &str, shapes: &[Shape]) {
     let best = Level::detect();
     let what = format!("GFLOP/s (share of the peak of multiply-adds at level {})", best.name());
     match form {
@@ -188,7 +219,7 @@ fn table<T: Peer>(form: Form, statistic: Statistic, dtype: &str, wanted: &[Strin
         println!("{}", form.row(WIDTHS, "---", &vec!["---:".to_string(); names.len()]));
     }
     let (mut ratios, mut tops) = (Vec::new(), Vec::new());
-    for shape in SHAPES.iter().filter(|shape| wanted.iter().all(|word| name(**shape).contains(word))) {
+    for shape in shapes {
         let (rates, top) = rates::<T>(best, *shape, statistic);
         let share = |rate: &f64| format!("{rate:6.1} ({:3.0}%)", 100.0 * rate / top);
         let mut cells: Vec<String> = rates.iter().map(share).collect();
@@ -229,7 +260,7 @@ fn rates<T: Peer>(best: Level, shape: Shape, statistic: Statistic) -> (Vec<f64>,
 }
 
 /// One thread beside several: what a second one brings, and that small products lose nothing.
-fn threads_table<T: Element>(dtype: &str, threads: usize, wanted: &[String]) {
+fn threads_table<T: Element>(dtype: &str, threads: usize, shapes: &[Shape]) {
     let (level, pool) = (Level::detect(), rayon::ThreadPoolBuilder::new().num_threads(threads).build());
     let pool = pool.expect("threads");
     println!(
@@ -238,7 +269,7 @@ fn threads_table<T: Element>(dtype: &str, threads: usize, wanted: &[String]) {
         "m x k x n",
         1
     );
-    for shape in SHAPES.iter().filter(|shape| wanted.iter().all(|word| name(**shape).contains(word))) {
+    for shape in shapes {
         let (mut one, mut several) = (Operands::<T>::new(*shape), Operands::<T>::new(*shape));
         let (m, k, n, ..) = *shape;
         several.scratch.resize(gemm_on_scratch_len(m, n, k, threads), T::default());
@@ -252,10 +283,10 @@ fn threads_table<T: Element>(dtype: &str, threads: usize, wanted: &[String]) {
     }
 }
 
-fn criterion_group<T: Peer>(criterion: &mut Criterion, dtype: &str) {
+fn criterion_group<T: Peer>(criterion: &mut Criterion, dtype: &str, shapes: &[Shape]) {
     let mut group = criterion.benchmark_group(format!("gemm {dtype}"));
     group.sample_size(20).measurement_time(Duration::from_secs(1)).warm_up_time(Duration::from_millis(300));
-    for shape in SHAPES {
+    for shape in shapes {
         let mut operands = Operands::<T>::new(*shape);
         group.throughput(Throughput::Elements(operands.flops() as u64));
         for level in Level::available() {
@@ -272,21 +303,27 @@ fn criterion_group<T: Peer>(criterion: &mut Criterion, dtype: &str) {
 
 fn main() {
     let (flags, words): (Vec<_>, Vec<_>) = std::env::args().skip(1).partition(|word| word.starts_with("--"));
+    let asked = |name: &str| flags.iter().any(|flag| flag == name);
+    let shapes: Vec<Shape> = if asked("--few") { FEW } else { SHAPES }
+        .iter()
+        .copied()
+        .filter(|shape| words.iter().all(|word| name(*shape).contains(word)))
+        .collect();
     if let Some(threads) = flags.iter().find_map(|flag| flag.strip_prefix("--threads=")) {
         let threads = threads.parse().expect("a number of threads");
-        threads_table::<f32>("f32", threads, &words);
-        return threads_table::<f64>("f64", threads, &words);
+        threads_table::<f32>("f32", threads, &shapes);
+        return threads_table::<f64>("f64", threads, &shapes);
     }
-    let form = if flags.iter().any(|flag| flag == "--markdown") { Form::Markdown } else { Form::Plain };
+    let form = if asked("--markdown") { Form::Markdown } else { Form::Plain };
     let statistic = Statistic::of_flags(&flags);
     heading(form, statistic);
-    table::<f32>(form, statistic, "f32", &words);
-    table::<f64>(form, statistic, "f64", &words);
-    if flags.iter().any(|flag| flag == "--table") {
+    table::<f32>(form, statistic, "f32", &shapes);
+    table::<f64>(form, statistic, "f64", &shapes);
+    if asked("--table") {
         return;
     }
     let mut criterion = Criterion::default().configure_from_args();
-    criterion_group::<f32>(&mut criterion, "f32");
-    criterion_group::<f64>(&mut criterion, "f64");
+    criterion_group::<f32>(&mut criterion, "f32", &shapes);
+    criterion_group::<f64>(&mut criterion, "f64", &shapes);
     criterion.final_summary();
 }

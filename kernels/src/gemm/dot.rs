@@ -1,63 +1,58 @@
 //! A matrix times a column: sums along k.
 //!
-//! Each element is `beta * c + bias + sum of a * (alpha * b)`, the sum in one block of partial sums: lane `l` takes steps `l`, `l + LANES`, …
+//! Each element is `beta * c + bias + alpha * sum of a * b`, the sum in one block of partial sums: lane `l` takes steps `l`, `l + LANES`, …
 //! of k, and the lanes are added by a fixed tree. So the bits depend on neither layout nor the number of rows.
 
+use super::kernel::IN_L2;
 use super::plan::Product;
-use super::{Bias, MatRef};
+use super::right::load_blocks;
+use super::{Bias, MatRef, min};
 use crate::Element;
+use crate::simd::short_rows::fold_rows;
 use crate::simd::{Arithmetic, Lanes, Simd};
 
-/// Rows of A at a time: as many streams from memory, where their sums are a register each, or two.
-const ROWS: usize = 8;
-const FEWER_ROWS: usize = 4;
+/// Rows of A from afar at a time: more are more streams than the CPU's prefetchers keep up with.
+const FAR_ROWS: usize = 4;
+/// Rows of which it takes less time to sum each one's lanes.
+const FEW_ROWS: usize = 3;
+/// Steps of each lane whose sums stay in registers.
+const STEPS: usize = 4;
 
+/// Up to `TALL` contiguous rows of A at a time: as many as there are registers for their sums.
 #[inline(always)]
-pub(super) fn multiply<T: Element, S: Simd>(simd: S, product: &mut Product<'_, '_, T>) {
+pub(super) fn multiply<T: Element, S: Simd, const TALL: usize>(simd: S, product: &mut Product<'_, '_, T>) {
     let Product { alpha, a, b, beta, ref mut c, bias, relu } = *product;
     let bias = match bias {
         Bias::Columns(bias) => bias.first().copied(),
         _ => None,
     };
-    let mut c = Column { beta, bias, relu, data: &mut *c.data, stride: c.row_stride };
+    let mut c = Column { alpha, beta, bias, relu, data: &mut *c.data, stride: c.row_stride };
     let x = Line { data: b.data, stride: b.row_stride, len: b.rows };
-    let m = a.rows;
+    let contiguous = match x.data.get(..x.len) {
+        Some(x) if b.row_stride == 1 && a.col_stride == 1 => Some(x),
+        _ => None,
+    };
     let mut i = 0;
-    if a.col_stride == 1 && x.stride == 1 && alpha == T::from(1) {
-        let Some(x) = x.data.get(..x.len) else { return };
-        while S::BLOCK_IS_REGISTER && i + ROWS <= m {
-            for (r, sum) in sums::<T, S, ROWS>(simd, a, i, x).into_iter().enumerate() {
-                c.put(i + r, sum);
+    while i < a.rows {
+        let left = a.rows - i;
+        let rows = T::LANES.min(left);
+        i += if let Some(x) = contiguous {
+            if left > FEW_ROWS {
+                c.put(simd, i, rows, [along::<T, S, TALL>(simd, a, i, rows, x)])
+            } else {
+                c.put(simd, i, 1, [alone(simd, a, i, x)])
             }
-            i += ROWS;
-        }
-        while i + FEWER_ROWS <= m {
-            for (r, sum) in sums::<T, S, FEWER_ROWS>(simd, a, i, x).into_iter().enumerate() {
-                c.put(i + r, sum);
-            }
-            i += FEWER_ROWS;
-        }
-        while i < m {
-            for sum in sums::<T, S, 1>(simd, a, i, x) {
-                c.put(i, sum);
-            }
-            i += 1;
-        }
-    } else if a.row_stride == 1 {
-        while i < m {
-            let width = T::LANES.min(m - i);
-            let sums = down::<T, S>(simd, a, i, width, &x, alpha);
-            for (r, sum) in sums.as_ref().iter().take(width).enumerate() {
-                c.put(i + r, *sum);
-            }
-            i += width;
-        }
-    } else {
-        while i < m {
-            let data = a.data.get(i * a.row_stride..).unwrap_or_default();
-            c.put(i, apart(simd, &Line { data, stride: a.col_stride, len: a.cols }, &x, alpha));
-            i += 1;
-        }
+        } else if a.row_stride != 1 {
+            c.put(simd, i, rows, [apart(simd, a, i, rows, &x)])
+        } else if S::BLOCK_IS_REGISTER && left >= 8 * T::LANES {
+            c.put(simd, i, rows, down::<T, S, 8>(simd, a, i, &x))
+        } else if left >= 4 * T::LANES {
+            c.put(simd, i, rows, down::<T, S, 4>(simd, a, i, &x))
+        } else if left >= T::LANES {
+            c.put(simd, i, rows, down::<T, S, 1>(simd, a, i, &x))
+        } else {
+            c.put(simd, i, rows, [last_down(simd, a, i, rows, &x)])
+        };
     }
 }
 
@@ -85,23 +80,9 @@ impl<T: Element> Line<'_, T> {
     }
 }
 
-/// A line times another, neither of which need be contiguous.
-#[inline(always)]
-fn apart<T: Element, S: Simd>(simd: S, a: &Line<'_, T>, x: &Line<'_, T>, alpha: T) -> T {
-    let alpha = T::Lanes::<S>::splat(simd, alpha);
-    let mut acc = T::Lanes::<S>::splat(simd, T::default());
-    for p in (0..x.len).step_by(T::LANES) {
-        acc = a.block(simd, p).mul_add(alpha * x.block(simd, p), acc);
-    }
-    acc.fold_lanes(
-        simd,
-        #[inline(always)]
-        |a, b| a + b,
-    )
-}
-
 /// C, and what becomes of a sum.
 struct Column<'a, T> {
+    alpha: T,
     beta: T,
     bias: Option<T>,
     relu: bool,
@@ -110,86 +91,241 @@ struct Column<'a, T> {
 }
 
 impl<T: Element> Column<'_, T> {
+    /// Ends the chains from row `i` on, `rows` to a block of sums, a row a lane. Returns how many.
     #[inline(always)]
-    fn put(&mut self, i: usize, sum: T) {
-        if let Some(c) = self.data.get_mut(i * self.stride) {
-            let zero = T::default();
-            let mut start = if self.beta == zero { zero } else { self.beta * *c };
-            if let Some(bias) = self.bias {
-                start += bias;
-            }
-            let y = start + sum;
-            *c = if self.relu && zero > y { zero } else { y };
+    fn put<S: Simd, const NB: usize>(
+        &mut self,
+        simd: S,
+        i: usize,
+        rows: usize,
+        sums: [T::Lanes<S>; NB],
+    ) -> usize {
+        for (b, sums) in sums.into_iter().enumerate() {
+            self.put_block(simd, i + b * rows, rows, sums);
         }
+        rows * NB
+    }
+
+    #[inline(always)]
+    fn put_block<S: Simd>(&mut self, simd: S, i: usize, rows: usize, sums: T::Lanes<S>) {
+        if self.stride == 1 {
+            let Some(c) = self.data.get(i..i + rows) else { return };
+            let y = self.end(simd, T::Lanes::<S>::load_partial(simd, c), sums);
+            if let Some(c) = self.data.get_mut(i..i + rows) {
+                y.store_partial(c);
+            }
+            return;
+        }
+        let mut block = T::Block::default();
+        for (r, to) in block.as_mut().iter_mut().take(rows).enumerate() {
+            *to = self.data.get((i + r) * self.stride).copied().unwrap_or_default();
+        }
+        let block = self.end(simd, T::Lanes::<S>::load(simd, &block), sums).to_block(simd);
+        for (r, y) in block.as_ref().iter().take(rows).enumerate() {
+            if let Some(c) = self.data.get_mut((i + r) * self.stride) {
+                *c = *y;
+            }
+        }
+    }
+
+    /// What elements of C that were `c` become.
+    #[inline(always)]
+    fn end<S: Simd>(&self, simd: S, c: T::Lanes<S>, sums: T::Lanes<S>) -> T::Lanes<S> {
+        let zero = T::Lanes::<S>::splat(simd, T::default());
+        let mut start =
+            if self.beta == T::default() { zero } else { T::Lanes::<S>::splat(simd, self.beta) * c };
+        if let Some(bias) = self.bias {
+            start = start + T::Lanes::<S>::splat(simd, bias);
+        }
+        let y = T::Lanes::<S>::splat(simd, self.alpha).mul_add(sums, start);
+        if self.relu { zero.max(y) } else { y }
     }
 }
 
-/// `H` contiguous rows from row `i` on, each times `x`.
+/// `rows` contiguous rows from row `i` on, each times `x`.
 #[inline(always)]
-fn sums<T: Element, S: Simd, const H: usize>(simd: S, a: &MatRef<'_, T>, i: usize, x: &[T]) -> [T; H] {
-    let zero = T::Lanes::<S>::splat(simd, T::default());
-    let mut acc = [zero; H];
-    let mut sums = [T::default(); H];
+fn along<T: Element, S: Simd, const TALL: usize>(
+    simd: S,
+    a: &MatRef<'_, T>,
+    i: usize,
+    rows: usize,
+    x: &[T],
+) -> T::Lanes<S> {
+    let mut sums = [T::Lanes::<S>::splat(simd, T::default()); 16];
+    let near = a.rows.saturating_mul(a.row_stride) <= IN_L2 / size_of::<T>();
+    let mut r = 0;
+    while r < rows {
+        let left = rows - r;
+        let (i, to) = (i + r, sums.get_mut(r..).unwrap_or_default());
+        r += if left >= TALL && (near || TALL <= FAR_ROWS) {
+            some::<T, S, TALL>(simd, a, i, x, to)
+        } else if left >= FAR_ROWS && TALL > FAR_ROWS {
+            some::<T, S, FAR_ROWS>(simd, a, i, x, to)
+        } else {
+            some::<T, S, 1>(simd, a, i, x, to)
+        };
+    }
+    fold::<T, S>(simd, &sums)
+}
+
+/// Row `i` times `x`, in every lane: by the same tree as all rows of a block, in less time.
+#[inline(always)]
+fn alone<T: Element, S: Simd>(simd: S, a: &MatRef<'_, T>, i: usize, x: &[T]) -> T::Lanes<S> {
+    let mut sum = [T::Lanes::<S>::splat(simd, T::default())];
+    some::<T, S, 1>(simd, a, i, x, &mut sum);
+    let [sum] = sum;
+    let sum = sum.fold_lanes(
+        simd,
+        #[inline(always)]
+        |a, b| a + b,
+    );
+    T::Lanes::<S>::splat(simd, sum)
+}
+
+/// `H` rows from row `i` on, each times `x`. Returns how many.
+#[inline(always)]
+fn some<T: Element, S: Simd, const H: usize>(
+    simd: S,
+    a: &MatRef<'_, T>,
+    i: usize,
+    x: &[T],
+    sums: &mut [T::Lanes<S>],
+) -> usize {
+    let mut acc = [T::Lanes::<S>::splat(simd, T::default()); H];
     let mut rows: [(&[T::Block], &[T]); H] = [(&[], &[]); H];
     let (blocks, tail) = T::blocks(x);
-    for (r, row) in rows.iter_mut().enumerate() {
-        let first = (i + r) * a.row_stride;
+    for (h, row) in rows.iter_mut().enumerate() {
+        let first = (i + h) * a.row_stride;
         let (whole, part) = T::blocks(a.data.get(first..first + x.len()).unwrap_or_default());
-        let Some(whole) = whole.get(..blocks.len()) else { return sums };
+        let Some(whole) = whole.get(..blocks.len()) else { return H };
         *row = (whole, part);
     }
     for (p, x) in blocks.iter().enumerate() {
         let x = T::Lanes::<S>::load(simd, x);
         for ((row, _), acc) in rows.iter().zip(&mut acc) {
-            let Some(a) = row.get(p) else { return sums };
+            let Some(a) = row.get(p) else { return H };
             *acc = T::Lanes::<S>::load(simd, a).mul_add(x, *acc);
         }
     }
-    let x = T::Lanes::<S>::load_partial(simd, tail);
-    for (((_, part), acc), sum) in rows.iter().zip(acc).zip(&mut sums) {
-        let acc = T::Lanes::<S>::load_partial(simd, part).mul_add(x, acc);
-        *sum = acc.fold_lanes(
-            simd,
-            #[inline(always)]
-            |a, b| a + b,
-        );
+    if !tail.is_empty() {
+        let x = T::Lanes::<S>::load_partial(simd, tail);
+        for ((_, part), acc) in rows.iter().zip(&mut acc) {
+            *acc = T::Lanes::<S>::load_partial(simd, part).mul_add(x, *acc);
+        }
     }
-    sums
+    for (sum, acc) in sums.iter_mut().zip(acc) {
+        *sum = acc;
+    }
+    H
 }
 
-/// `width` rows from row `i` on, whose columns are contiguous, each times `alpha x`: the same sums, a lane a row.
+/// Adds the lanes of each sum: a row a lane.
 #[inline(always)]
-fn down<T: Element, S: Simd>(
+fn fold<T: Element, S: Simd>(simd: S, sums: &[T::Lanes<S>; 16]) -> T::Lanes<S> {
+    fold_rows::<T, S>(
+        #[inline(always)]
+        |r| sums.get(r).copied().unwrap_or(T::Lanes::<S>::splat(simd, T::default())),
+        #[inline(always)]
+        |a, b| a + b,
+    )
+}
+
+/// `NB` blocks of rows from row `i` on, whose columns are contiguous, each times `x`: the same sums, a row a lane.
+#[inline(always)]
+fn down<T: Element, S: Simd, const NB: usize>(
     simd: S,
     a: &MatRef<'_, T>,
     i: usize,
-    width: usize,
     x: &Line<'_, T>,
-    alpha: T,
-) -> T::Block {
-    let zero = T::Lanes::<S>::splat(simd, T::default());
+) -> [T::Lanes<S>; NB] {
     // One for each lane of the rows' own sums. f64 needs half of them.
-    let mut acc = [zero; 16];
+    let mut acc = [[T::Lanes::<S>::splat(simd, T::default()); NB]; 16];
+    let group = STEPS * T::LANES;
+    for first in (0..x.len).step_by(group) {
+        let end = min(first + group, x.len);
+        for (lane, acc) in acc.iter_mut().take(T::LANES).enumerate() {
+            let mut sums = *acc;
+            for p in (first + lane..end).step_by(T::LANES) {
+                let column = a.data.get(i + p * a.col_stride..).unwrap_or_default();
+                let Some(column) = T::blocks(column).0.first_chunk() else { break };
+                let x = T::Lanes::<S>::splat(simd, x.element(p));
+                for (a, sum) in load_blocks::<T, S, NB>(simd, column).into_iter().zip(&mut sums) {
+                    *sum = a.mul_add(x, *sum);
+                }
+            }
+            *acc = sums;
+        }
+    }
+    fold_lines::<T, _>(
+        acc,
+        #[inline(always)]
+        |mut a, b| {
+            for (a, b) in a.iter_mut().zip(b) {
+                *a = *a + b;
+            }
+            a
+        },
+    )
+}
+
+/// The first of `rows` rows from row `i` on, fewer than a block: as [`down`].
+#[inline(always)]
+fn last_down<T: Element, S: Simd>(
+    simd: S,
+    a: &MatRef<'_, T>,
+    i: usize,
+    rows: usize,
+    x: &Line<'_, T>,
+) -> T::Lanes<S> {
+    let mut acc = [T::Lanes::<S>::splat(simd, T::default()); 16];
     for group in (0..x.len).step_by(T::LANES) {
         for (p, acc) in (group..x.len).zip(acc.iter_mut().take(T::LANES)) {
             let first = i + p * a.col_stride;
-            let column = a.data.get(first..first + width).unwrap_or_default();
-            let x = T::Lanes::<S>::splat(simd, alpha * x.element(p));
+            let column = a.data.get(first..first + rows).unwrap_or_default();
+            let x = T::Lanes::<S>::splat(simd, x.element(p));
             *acc = T::Lanes::<S>::load_partial(simd, column).mul_add(x, *acc);
         }
     }
+    fold_lines::<T, _>(
+        acc,
+        #[inline(always)]
+        |a, b| a + b,
+    )
+}
+
+/// The tree of a row's lanes, over whole lines of them.
+#[inline(always)]
+fn fold_lines<T: Element, V: Copy>(mut lines: [V; 16], add: impl Fn(V, V) -> V) -> V {
     let mut half = T::LANES / 2;
     while half > 0 {
-        if let Some((low, high)) = acc.split_at_mut_checked(half) {
+        if let Some((low, high)) = lines.split_at_mut_checked(half) {
             for (low, high) in low.iter_mut().zip(high) {
-                *low = *low + *high;
+                *low = add(*low, *high);
             }
         }
         half /= 2;
     }
-    acc.first().map_or(
-        T::Block::default(),
-        #[inline(always)]
-        |sum| sum.to_block(simd),
-    )
+    let [first, ..] = lines;
+    first
+}
+
+/// `rows` rows from row `i` on, each times `x`, none of which need be contiguous.
+#[inline(always)]
+fn apart<T: Element, S: Simd>(
+    simd: S,
+    a: &MatRef<'_, T>,
+    i: usize,
+    rows: usize,
+    x: &Line<'_, T>,
+) -> T::Lanes<S> {
+    let zero = T::Lanes::<S>::splat(simd, T::default());
+    let mut sums = [zero; 16];
+    for (r, sum) in sums.iter_mut().take(rows).enumerate() {
+        let data = a.data.get((i + r) * a.row_stride..).unwrap_or_default();
+        let row = Line { data, stride: a.col_stride, len: a.cols };
+        for p in (0..x.len).step_by(T::LANES) {
+            *sum = row.block(simd, p).mul_add(x.block(simd, p), *sum);
+        }
+    }
+    fold::<T, S>(simd, &sums)
 }

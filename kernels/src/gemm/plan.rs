@@ -6,7 +6,7 @@ use super::{
     Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, on_the_same_lines, packed, tiny, vector,
 };
 use crate::once::compiled_once;
-use crate::simd::{Level, Portable, Simd, dispatch};
+use crate::simd::{Level, Portable, Simd};
 use crate::{Activation, Element};
 
 /// Bytes from one row of B to the next up to which a B in L1 is read as it lies.
@@ -70,8 +70,7 @@ fn planned<T: Element>(
 ) {
     if product.c.cols == 1 {
         // Of a packed column, the panels are the column, and the product's own B.
-        dispatch!(level, simd => dot::multiply(simd, product));
-        return;
+        return column(level, product);
     }
     if panels.is_none() && product.costs_less_turned(scratch.len()) {
         let Product { alpha, a, b, beta, ref mut c, bias, relu } = *product;
@@ -81,6 +80,26 @@ fn planned<T: Element>(
         return by_tiles(level, &mut turned, None, scratch);
     }
     by_tiles(level, product, panels, scratch);
+}
+
+#[inline(never)]
+fn column<T: Element>(level: Level, product: &mut Product<'_, '_, T>) {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512(simd) => simd.vectorize(
+            #[inline(always)]
+            || dot::multiply::<T, _, 8>(simd, product),
+        ),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(simd) => simd.vectorize(
+            #[inline(always)]
+            || dot::multiply::<T, _, 4>(simd, product),
+        ),
+        Level::Portable => Portable.vectorize(
+            #[inline(always)]
+            || dot::multiply::<T, _, 2>(Portable, product),
+        ),
+    }
 }
 
 #[inline(always)]

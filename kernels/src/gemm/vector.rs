@@ -58,6 +58,7 @@ pub(super) fn multiply<T: Element, S: Simd, const ONE: usize, const TWO: usize, 
                     3 => strip::<T, S, 3>(simd, product, i),
                     BLOCKS => strip::<T, S, BLOCKS>(simd, product, i),
                     // From afar: pieces of rows take a quarter longer.
+                    _ if S::BLOCK_IS_REGISTER => streams::<T, S, 1, FEW_STREAMS>(simd, product, i),
                     _ => streams::<T, S, 1, STREAMS>(simd, product, i),
                 }
             }

@@ -144,7 +144,7 @@ fn first_block<T: Element>(x: &[T]) -> Option<&T::Block> {
 
 /// [`Lanes::fold_lanes`] of as many rows as there are lanes: lane `i` of the result is row `i`'s.
 #[inline(always)]
-fn fold_rows<T: Element, S: Simd>(
+pub(crate) fn fold_rows<T: Element, S: Simd>(
     row: impl Fn(usize) -> T::Lanes<S>,
     f: impl Fn(T::Lanes<S>, T::Lanes<S>) -> T::Lanes<S>,
 ) -> T::Lanes<S> {

@@ -101,6 +101,18 @@ fn few_rows() {
     check_rows_apart::<f64>(4096, shapes());
 }
 
+/// A single column: rows by blocks, some at once and alone, columns of A by several blocks, one and less; groups of steps and what is left
+/// of them; A from near and from afar.
+#[test]
+fn single_columns() {
+    let rows = || about([4, 8, 16, 24, 64, 128, 192]);
+    let shapes = || rows().flat_map(|m| [1, 7, 16, 33, 70].map(|k| (m, 1, k)));
+    check::<f32>(shapes());
+    check::<f64>(shapes());
+    check_apart::<f32>(0, 32 << 10, about([16, 24]).map(|m| (m, 1, 40)));
+    check_apart::<f64>(0, 32 << 10, about([16, 24]).map(|m| (m, 1, 20)));
+}
+
 /// B beyond L1, whose rows the first tile of a panel asks for: as many rows of A as have such a tile, and as have none.
 #[test]
 fn rows_from_afar() {

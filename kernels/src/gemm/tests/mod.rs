@@ -234,8 +234,9 @@ fn each<X, const N: usize>(all: [X; N], seed: usize) -> impl Iterator<Item = (us
 }
 
 /// Every path at every level: shapes and the layout of B, about their switch points. The first are rows of A.
-const PATHS: [(usize, usize, usize, Lay); 20] = [
+const PATHS: [(usize, usize, usize, Lay); 21] = [
     (13, 1, 40, Rows(0)),     // a column
+    (203, 1, 70, Rows(0)),    // of many rows
     (2, 33, 9, Rows(0)),      // strips
     (3, 83, 21, Rows(0)),     // streams
     (9, 19, 32, Rows(0)),     // tiny
