@@ -149,6 +149,36 @@ pub(super) fn tile<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const 
     i: usize,
     j: usize,
 ) {
+    multiply_tile::<T, S, MR, NB>(
+        simd,
+        block,
+        c,
+        i,
+        j,
+        #[inline(always)]
+        |acc| {
+            each_step::<T, S, R, MR, NB>(
+                simd,
+                block.kc,
+                a,
+                b,
+                #[inline(always)]
+                |a, b| multiply_add::<T, S, MR, NB>(simd, &a, b, acc),
+            );
+        },
+    );
+}
+
+/// The tile of C whose upper left element is `(i, j)`, from the start of its chains to their end; `steps` goes on with them.
+#[inline(always)]
+pub(super) fn multiply_tile<T: Element, S: Simd, const MR: usize, const NB: usize>(
+    simd: S,
+    block: &Block<'_, T>,
+    c: &mut MatMut<'_, T>,
+    i: usize,
+    j: usize,
+    steps: impl FnOnce(&mut Tile<T::Lanes<S>, MR, NB>),
+) {
     let inside = c.col_stride == 1 && i + MR <= c.rows && j + NB * T::LANES <= c.cols;
     let mut acc = load::<T, S, MR, NB>(simd, block.start, c, i, j, inside);
     add_bias::<T, S, MR, NB>(simd, block.bias, i, j, &mut acc);
@@ -159,14 +189,7 @@ pub(super) fn tile<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const 
             }
         }
     }
-    each_step::<T, S, R, MR, NB>(
-        simd,
-        block.kc,
-        a,
-        b,
-        #[inline(always)]
-        |a, b| multiply_add::<T, S, MR, NB>(simd, &a, b, &mut acc),
-    );
+    steps(&mut acc);
     if block.relu {
         let zero = T::Lanes::<S>::splat(simd, T::default());
         for v in acc.as_flattened_mut() {

@@ -66,6 +66,14 @@ pub(super) struct Rows<'a, T> {
 impl<T: Element> Source<T> for Rows<'_, T> {
     #[inline(always)]
     fn rows<const H: usize>(&self, i: usize, kc: usize) -> Option<impl Left<T, H>> {
+        self.lines(i, kc)
+    }
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// Rows from `i` on, the last one again where there are fewer.
+    #[inline(always)]
+    pub(super) fn lines<const H: usize>(&self, i: usize, kc: usize) -> Option<[&'a [T]; H]> {
         let mut rows: [&[T]; H] = [&[]; H];
         if i + H <= self.last + 1 {
             // From row to row: fewer instructions than to find each.
@@ -91,9 +99,7 @@ impl<T: Element> Source<T> for Rows<'_, T> {
         }
         Some(rows)
     }
-}
 
-impl<'a, T> Rows<'a, T> {
     /// Row `i`, or the last one where there are fewer.
     #[inline(always)]
     fn row(&self, i: usize, kc: usize) -> Option<&'a [T]> {

@@ -26,7 +26,9 @@ mod packed;
 mod packed_b;
 mod plan;
 mod right;
+mod squares;
 mod tiny;
+mod turning;
 mod vector;
 
 pub use matrix::{MatMut, MatRef};

@@ -1,7 +1,9 @@
 //! Packing: a block of an operand copied into panels, in the order the micro-kernel reads them.
 
+use super::min;
+use super::squares::Columns;
 use crate::Element;
-use crate::simd::Simd;
+use crate::simd::{Arithmetic, Simd};
 
 /// A or B, seen by what the micro-kernel runs along: k, and the width of a panel (rows of A, columns of B).
 pub(super) struct Operand<'a, T> {
@@ -94,6 +96,57 @@ pub(super) fn pack<T: Element, S: Simd, P: Copy + AsMut<[T]>, const NB: usize>(
                     *to = x.unwrap_or_default();
                 }
             }
+        }
+    }
+}
+
+/// As [`pack`], of columns of B that run along k, a single panel: squares are turned in registers. What lies past the last column may
+/// be anything.
+#[inline(always)]
+pub(super) fn pack_columns<T: Element, S: Simd, const NB: usize>(
+    simd: S,
+    operand: &Operand<'_, T>,
+    region: Region,
+    packed: &mut [[T::Block; NB]],
+) {
+    let Region { p, kc, line, lines } = region;
+    for index in 0..min(lines.div_ceil(T::LANES), NB) {
+        let first = index * T::LANES;
+        let data = operand.data.get((line + first) * operand.width_stride + p..).unwrap_or_default();
+        let columns = Columns { data, stride: operand.width_stride, last: lines - first - 1 };
+        let (squares, rest) = (kc / T::LANES, kc % T::LANES);
+        for q in 0..squares {
+            let Some(rows) = packed.get_mut(q * T::LANES..) else { return };
+            let put = put_sliver::<T, S, NB>(rows, index);
+            let turned = if first + T::LANES <= lines {
+                columns.square::<S, true>(simd, q, put)
+            } else {
+                columns.square::<S, false>(simd, q, put)
+            };
+            if turned.is_none() {
+                return;
+            }
+        }
+        if rest > 0 {
+            let Some(rows) = packed.get_mut(squares * T::LANES..) else { return };
+            columns.last_square(simd, squares, rest, put_sliver::<T, S, NB>(rows, index));
+        }
+    }
+}
+
+/// Writes sliver `index` of one of these steps.
+#[inline(always)]
+fn put_sliver<T: Element, S: Simd, const NB: usize>(
+    rows: &mut [[T::Block; NB]],
+    index: usize,
+) -> impl FnMut(usize, T::Lanes<S>) {
+    #[inline(always)]
+    move |step, lanes| {
+        if let Some(block) = rows.get_mut(step).and_then(
+            #[inline(always)]
+            |row| row.get_mut(index),
+        ) {
+            lanes.store(block);
         }
     }
 }

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::kernel::{Block, comes_from_afar, tile, tiles};
 use super::left::{Columns, Panels, Rows, Source};
-use super::pack::{Operand, Region, pack};
+use super::pack::{Operand, Region, pack, pack_columns};
 use super::plan::Product;
 use super::right::{Packing, Panel, Strided};
 use super::{LINE, MatMut, even_depth, min, on_the_same_lines, panel_blocks};
@@ -92,6 +92,8 @@ pub(super) fn multiply<
             } else if b.width_stride == 1 && m >= if NB > 3 { TALLER } else { MR } {
                 let rows = b.data.get(pc * b.k_stride..).unwrap_or_default();
                 PanelsOfB::Rows { rows, stride: b.k_stride, packed: &mut *packed_b, again: m > most }
+            } else if S::TURNS && b.k_stride == 1 {
+                PanelsOfB::Columns { b: &b, p: pc, packed: &mut *packed_b, again: m > most }
             } else {
                 pack(
                     simd,
@@ -155,6 +157,13 @@ enum PanelsOfB<'b, 'p, T, B, const NB: usize> {
         packed: &'p mut [[B; NB]],
         again: bool,
     },
+    /// Columns from step `p` on, likewise.
+    Columns {
+        b: &'b Operand<'b, T>,
+        p: usize,
+        packed: &'p mut [[B; NB]],
+        again: bool,
+    },
 }
 
 /// Loop 2: panels of B, for these columns of C. Loop 1, panels of A, is [`tiles`].
@@ -181,7 +190,7 @@ fn columns<
         let left = (columns.end - j).div_ceil(T::LANES);
         // Packed rows come in panels of one height, and packed columns of one width.
         let taller = NB > 3 && A::ANY_ROW;
-        let own = taller && matches!(b, PanelsOfB::Rows { .. });
+        let own = taller && !matches!(b, PanelsOfB::Packed(_));
         let blocks = if own { panel_blocks(left, NB) } else { min(left, NB) };
         // A frame of its own: see ARCHITECTURE.md.
         simd.vectorize(
@@ -233,7 +242,15 @@ fn panel<
     let place = index * block.kc..index * block.kc + block.kc;
     let panel = match b {
         PanelsOfB::Packed(packed) => packed.get(place),
-        PanelsOfB::Rows { packed, .. } if block.i > 0 => packed.get(place),
+        PanelsOfB::Rows { packed, .. } | PanelsOfB::Columns { packed, .. } if block.i > 0 => {
+            packed.get(place)
+        }
+        PanelsOfB::Columns { b, p, packed, again } => {
+            let Some(panel) = packed.get_mut(if *again { place } else { 0..block.kc }) else { return };
+            let lines = min(c.cols - j, BLOCKS * T::LANES);
+            pack_columns(simd, b, Region { p: *p, kc: block.kc, line: j, lines }, &mut *panel);
+            Some(&*panel)
+        }
         PanelsOfB::Rows { rows, stride, packed, again } => {
             let Some(panel) = packed.get_mut(if *again { place } else { 0..block.kc }) else { return };
             let rows = Strided::new(rows.get(j..).unwrap_or_default(), *stride, c.cols - j);

@@ -3,7 +3,8 @@
 #![allow(unreachable_pub, reason = "sealed: these types stand in public bounds, but cannot be named outside")]
 
 use super::{
-    Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, on_the_same_lines, packed, tiny, vector,
+    Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, on_the_same_lines, packed, tiny, turning,
+    vector,
 };
 use crate::once::compiled_once;
 use crate::simd::{Level, Portable, Simd};
@@ -72,14 +73,38 @@ fn planned<T: Element>(
         // Of a packed column, the panels are the column, and the product's own B.
         return column(level, product);
     }
-    if panels.is_none() && product.costs_less_turned(scratch.len()) {
+    if panels.is_none() && product.costs_less_turned(level, scratch.len()) {
         let Product { alpha, a, b, beta, ref mut c, bias, relu } = *product;
         let (a, b) = (&b.t(), &a.t());
         let c = &mut MatMut::strided(&mut *c.data, c.cols, c.rows, c.col_stride, c.row_stride);
         let mut turned = Product { alpha, a, b, beta, c, bias: bias.turned(), relu };
-        return by_tiles(level, &mut turned, None, scratch);
+        if turned.has_few_rows() {
+            return few_rows(level, &mut turned);
+        }
+        return by_layout(level, &mut turned, None, scratch);
     }
-    by_tiles(level, product, panels, scratch);
+    by_layout(level, product, panels, scratch);
+}
+
+#[inline(never)]
+fn by_layout<T: Element>(
+    level: Level,
+    product: &mut Product<'_, '_, T>,
+    panels: Option<&[T]>,
+    scratch: &mut [T],
+) {
+    // Up to as many rows as there are registers for their sums.
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512(simd) if product.turns(8) && panels.is_none() => {
+            turning::multiply::<T, _, 8>(simd, product);
+        }
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(simd) if product.turns(4) && panels.is_none() => {
+            turning::multiply::<T, _, 4>(simd, product);
+        }
+        _ => by_tiles(level, product, panels, scratch),
+    }
 }
 
 #[inline(never)]
@@ -190,13 +215,15 @@ impl<T: Element> Product<'_, '_, T> {
     /// Whether `C^T = B^T A^T`, which has the same chains, costs less.
     ///
     /// Columns of C lie next to each other then. Where B's do not, and C has fewer rows than columns, A is turned while
-    /// it is packed instead of B, and C while it is written.
+    /// it is packed instead of B, and C while it is written: unless the rows of C, which are columns then, fill blocks badly.
     #[inline]
-    fn costs_less_turned(&self, scratch_len: usize) -> bool {
+    fn costs_less_turned(&self, level: Level, scratch_len: usize) -> bool {
         let (m, n, k) = (self.c.rows, self.c.cols, self.a.cols);
+        let fills_blocks = level == Level::Portable || m.next_multiple_of(T::LANES) - m <= T::LANES / 4;
         let by_columns = self.c.col_stride != 1 && self.c.row_stride == 1
             || self.b.col_stride != 1
                 && self.b.row_stride == 1
+                && fills_blocks
                 && n.saturating_mul(k) > m.saturating_mul(n.saturating_add(k));
         // alpha belongs to A; as the right operand it would go unscaled.
         by_columns && self.alpha == T::from(1) && gemm_scratch_len(n, m, k) <= scratch_len
@@ -244,6 +271,18 @@ impl<T: Element> Product<'_, '_, T> {
     #[inline]
     fn has_few_rows(&self) -> bool {
         self.c.rows <= vector::MAX_ROWS && self.b.col_stride == 1 && self.c.col_stride == 1 && self.c.cols > 1
+    }
+
+    /// Whether there are so few rows, at most `most`, that contiguous columns of B are not to be packed; and more than one column.
+    #[inline]
+    fn turns(&self, most: usize) -> bool {
+        self.c.rows <= most
+            && self.c.cols > 1
+            && self.b.row_stride == 1
+            && self.b.col_stride != 1
+            && self.a.col_stride == 1
+            && self.c.col_stride == 1
+            && self.alpha == T::from(1)
     }
 
     /// Whether tiles can read A and B, and write C, as they lie.

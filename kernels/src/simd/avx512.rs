@@ -34,6 +34,7 @@ impl Simd for Avx512 {
     type F64 = F64;
     type Wide = Pair<Pair<F32>>;
     const BLOCK_IS_REGISTER: bool = true;
+    const TURNS: bool = true;
 
     #[inline(always)]
     fn widen(self, x: &[f32; 8]) -> F64 {

@@ -28,6 +28,7 @@ pub(crate) mod planes;
 mod portable;
 pub(crate) mod rows;
 pub(crate) mod short_rows;
+pub(crate) mod turn;
 pub(crate) mod wide;
 
 #[cfg(target_arch = "x86_64")]
@@ -48,6 +49,8 @@ pub trait Simd: Copy {
     type Wide: Single<Simd = Self> + wide::Blocks;
     /// Whether a block is one register. Where it is more, its parts are chains of instructions side by side.
     const BLOCK_IS_REGISTER: bool;
+    /// Whether [`Lanes::halves`] are a few instructions, so that a square is turned in less time than by elements.
+    const TURNS: bool;
 
     /// Eight `f32` as `f64`, exactly.
     fn widen(self, x: &[f32; 8]) -> Self::F64;

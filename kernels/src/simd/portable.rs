@@ -17,6 +17,7 @@ impl Simd for Portable {
     type F64 = F64;
     type Wide = F32;
     const BLOCK_IS_REGISTER: bool = false;
+    const TURNS: bool = false;
 
     #[inline(always)]
     fn widen(self, x: &[f32; 8]) -> F64 {

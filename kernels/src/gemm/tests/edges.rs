@@ -113,6 +113,18 @@ fn single_columns() {
     check_apart::<f64>(0, 32 << 10, about([16, 24]).map(|m| (m, 1, 20)));
 }
 
+/// Contiguous columns of B, squares of which are turned: whole ones and parts, for few rows and packed, one block of k and two.
+#[test]
+fn squares() {
+    let sides = || about([8, 16, 32]).flat_map(|n| about([8, 16, 32]).map(move |k| (n, k)));
+    let shapes = || sides().flat_map(|(n, k)| [1, 2, 4, 5, 8, 9].map(|m| (m, n, k)));
+    check::<f32>(shapes());
+    check::<f64>(shapes());
+    let deep = || about([1024]).flat_map(|k| [(1, 19, k), (3, 9, k), (8, 19, k)]);
+    check::<f32>(deep());
+    check::<f64>(deep());
+}
+
 /// B beyond L1, whose rows the first tile of a panel asks for: as many rows of A as have such a tile, and as have none.
 #[test]
 fn rows_from_afar() {

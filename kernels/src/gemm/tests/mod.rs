@@ -234,7 +234,7 @@ fn each<X, const N: usize>(all: [X; N], seed: usize) -> impl Iterator<Item = (us
 }
 
 /// Every path at every level: shapes and the layout of B, about their switch points. The first are rows of A.
-const PATHS: [(usize, usize, usize, Lay); 21] = [
+const PATHS: [(usize, usize, usize, Lay); 23] = [
     (13, 1, 40, Rows(0)),     // a column
     (203, 1, 70, Rows(0)),    // of many rows
     (2, 33, 9, Rows(0)),      // strips
@@ -251,9 +251,11 @@ const PATHS: [(usize, usize, usize, Lay); 21] = [
     (7, 18, 33, Rows(495)),   // rows of B too far apart
     (7, 18, 515, Rows(494)),  // too large a B
     (150, 21, 7, Cols(0)),    // packed
-    (5, 131, 6, Cols(0)),     // turned
-    (2, 131, 6, Cols(3)),     // turned, two columns then
-    (1, 70, 70, Cols(0)),     // turned, a column then
+    (14, 131, 6, Cols(0)),    // turned
+    (2, 131, 6, Cols(3)),     // turned where C lies by columns, two columns then
+    (1, 70, 70, Cols(0)),     // turned likewise, a column then; squares of B
+    (7, 35, 37, Cols(0)),     // squares of B for many rows
+    (20, 35, 37, Cols(1)),    // squares of B packed
     (6, 1030, 3, Rows(0)),    // two blocks of n
     (150, 3, 6, Sparse),      // neither rows nor columns
 ];

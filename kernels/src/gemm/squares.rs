@@ -1,0 +1,85 @@
+//! Contiguous columns of B, turned into rows in registers: squares as wide as a block.
+
+use super::min;
+use crate::Element;
+use crate::simd::turn::turn_square;
+use crate::simd::{Arithmetic, Lanes, Simd};
+
+/// Columns from some column and some step of k on, `stride` elements apart, to column `last`.
+#[derive(Clone, Copy)]
+pub(super) struct Columns<'a, T> {
+    pub(super) data: &'a [T],
+    pub(super) stride: usize,
+    pub(super) last: usize,
+}
+
+impl<'a, T: Element> Columns<'a, T> {
+    /// Hands the rows of square `q` to `put`, by their numbers. Without `WHOLE`, columns past the last hold anything.
+    ///
+    /// `None` where the columns end before it does.
+    #[inline(always)]
+    pub(super) fn square<S: Simd, const WHOLE: bool>(
+        &self,
+        simd: S,
+        q: usize,
+        put: impl FnMut(usize, T::Lanes<S>),
+    ) -> Option<()> {
+        let blocks = self.blocks::<WHOLE>(q)?;
+        turn_square::<T, S>(
+            simd,
+            #[inline(always)]
+            |l| match blocks.get(l) {
+                Some(block) => T::Lanes::<S>::load(simd, block),
+                None => T::Lanes::<S>::splat(simd, T::default()),
+            },
+            put,
+        );
+        Some(())
+    }
+
+    /// As [`square`](Columns::square), of which there are `steps` rows only; what the others hold means nothing.
+    #[inline(always)]
+    pub(super) fn last_square<S: Simd>(
+        &self,
+        simd: S,
+        q: usize,
+        steps: usize,
+        put: impl FnMut(usize, T::Lanes<S>),
+    ) {
+        turn_square::<T, S>(
+            simd,
+            #[inline(always)]
+            |l| {
+                let from = min(l, self.last) * self.stride + q * T::LANES;
+                T::Lanes::<S>::load_partial(simd, self.data.get(from..from + steps).unwrap_or_default())
+            },
+            put,
+        );
+    }
+
+    /// Block `q` of each column.
+    #[inline(always)]
+    fn blocks<const WHOLE: bool>(&self, q: usize) -> Option<[&'a T::Block; 16]> {
+        let from = self.data.get(q * T::LANES..)?;
+        let last = if WHOLE { T::LANES - 1 } else { self.last };
+        // Nothing but this one comparison depends on `q`: the compiler looks at the others once.
+        let from = from.get(..self.stride.checked_mul(last)?.checked_add(T::LANES)?)?;
+        let mut blocks = [T::blocks(from).0.first()?; 16];
+        // Loops that may end early are unrolled up to 8 rounds, no further.
+        let (low, high) = blocks.split_at_mut(8);
+        for (l, block) in low.iter_mut().enumerate() {
+            *block = Self::block(from, min(l, last) * self.stride)?;
+        }
+        if T::LANES > 8 {
+            for (l, block) in high.iter_mut().enumerate() {
+                *block = Self::block(from, min(8 + l, last) * self.stride)?;
+            }
+        }
+        Some(blocks)
+    }
+
+    #[inline(always)]
+    fn block(from: &'a [T], at: usize) -> Option<&'a T::Block> {
+        T::blocks(from.get(at..at + T::LANES)?).0.first()
+    }
+}
