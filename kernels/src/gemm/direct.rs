@@ -2,8 +2,8 @@
 //!
 //! Rows of A and of B are read as they lie. Every element is the same chain as that of packed panels.
 
-use super::kernel::{Block, tile, tiles};
-use super::left::{Rows, Source};
+use super::kernel::{Block, tiles};
+use super::left::Rows;
 use super::pack::Operand;
 use super::plan::Product;
 use super::right::{Fetching, Strided};
@@ -16,8 +16,6 @@ const KC: usize = 512;
 /// Bytes from one row of B to the next from which on no prefetcher sees a panel coming, and bytes of a panel that stay in L1.
 const FAR_ROWS: usize = 1024;
 const PANEL: usize = 24 << 10;
-/// Bytes of B that hardly leave L1.
-const IN_L1: usize = 64 << 10;
 /// Elements of a block of A, which stays in cache from one panel of B to the next.
 const MC: usize = 32 << 10;
 /// A multiple of every tile's height.
@@ -94,16 +92,12 @@ fn panel<T: Element, S: Simd, const TALL: usize, const MID: usize, const LOW: us
     simd.vectorize(
         #[inline(always)]
         || {
-            let mut block = *block;
             let rows = Strided::new(rows, b.row_stride, c.cols - j);
-            // Where tiles begin with a tall one.
-            let tall = block.end > MID && block.end != 2 * MID;
-            if !S::BLOCK_IS_REGISTER && block.i == 0 && tall && size_of_val(b.data) > IN_L1 {
-                let Some(a) = a.rows(0, block.kc) else { return };
-                tile::<T, S, _, TALL, NB>(simd, &block, a, Fetching(rows), c, 0, j);
-                block.i = TALL;
+            if S::BLOCK_IS_REGISTER {
+                tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, rows, block, c, j);
+            } else {
+                tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, Fetching(rows), block, c, j);
             }
-            tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, rows, &block, c, j);
         },
     );
 }

@@ -110,31 +110,73 @@ pub(super) fn tiles<
         let even = A::ANY_ROW && rows == TALL + LOW && rows == 2 * MID;
         if narrow && A::ANY_ROW && TALL == 6 && rows >= if A::EXACT { 8 } else { 7 } {
             // As many chains as hide the latency of a multiply-add.
-            let Some(a) = a.rows(i, block.kc) else { return };
-            pairs::<T, S, R, 8, NB>(simd, block, a, b, c, i, j);
+            pairs_at::<T, S, A, R, 8, NB>(simd, a, b, block, c, i, j);
             i += 8;
         } else if rows >= tall && narrow {
-            let Some(a) = a.rows(i, block.kc) else { return };
-            pairs::<T, S, R, TALL, NB>(simd, block, a, b, c, i, j);
+            pairs_at::<T, S, A, R, TALL, NB>(simd, a, b, block, c, i, j);
             i += TALL;
         } else if rows >= tall && !even {
-            let Some(a) = a.rows(i, block.kc) else { return };
-            tile::<T, S, R, TALL, NB>(simd, block, a, b, c, i, j);
+            tile_at::<T, S, A, R, TALL, NB>(simd, a, b, block, c, i, j);
             i += TALL;
         } else if rows >= mid {
-            let Some(a) = a.rows(i, block.kc) else { return };
-            tile::<T, S, R, MID, NB>(simd, block, a, b, c, i, j);
+            tile_at::<T, S, A, R, MID, NB>(simd, a, b, block, c, i, j);
             i += MID;
         } else if rows >= low {
-            let Some(a) = a.rows(i, block.kc) else { return };
-            tile::<T, S, R, LOW, NB>(simd, block, a, b, c, i, j);
+            tile_at::<T, S, A, R, LOW, NB>(simd, a, b, block, c, i, j);
             i += LOW;
         } else {
-            let Some(a) = a.rows(i, block.kc) else { return };
-            tile::<T, S, R, 1, NB>(simd, block, a, b, c, i, j);
+            tile_at::<T, S, A, R, 1, NB>(simd, a, b, block, c, i, j);
             i += 1;
         }
     }
+}
+
+#[inline(always)]
+fn tile_at<T: Element, S: Simd, A: Source<T>, R: Right<T, NB>, const MR: usize, const NB: usize>(
+    simd: S,
+    a: &A,
+    b: R,
+    block: &Block<'_, T>,
+    c: &mut MatMut<'_, T>,
+    i: usize,
+    j: usize,
+) {
+    in_frame(
+        simd,
+        R::OWN_FRAME,
+        #[inline(always)]
+        || {
+            let Some(a) = a.rows(i, block.kc) else { return };
+            tile::<T, S, R, MR, NB>(simd, block, a, b, c, i, j);
+        },
+    );
+}
+
+#[inline(always)]
+fn pairs_at<T: Element, S: Simd, A: Source<T>, R: Right<T, NB>, const MR: usize, const NB: usize>(
+    simd: S,
+    a: &A,
+    b: R,
+    block: &Block<'_, T>,
+    c: &mut MatMut<'_, T>,
+    i: usize,
+    j: usize,
+) {
+    in_frame(
+        simd,
+        R::OWN_FRAME,
+        #[inline(always)]
+        || {
+            let Some(a) = a.rows(i, block.kc) else { return };
+            pairs::<T, S, R, MR, NB>(simd, block, a, b, c, i, j);
+        },
+    );
+}
+
+/// Runs `f`, with `own` in a frame of its own where a block is several registers.
+#[inline(always)]
+fn in_frame<S: Simd>(simd: S, own: bool, f: impl FnOnce()) {
+    if own && !S::BLOCK_IS_REGISTER { simd.vectorize(f) } else { f() }
 }
 
 /// Adds the product of `a: (MR, kc)` and `b: (kc, NB)` blocks to the tile of C whose upper left element is `(i, j)`. Rows
