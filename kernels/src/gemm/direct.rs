@@ -2,11 +2,12 @@
 //!
 //! Rows of A and of B are read as they lie. Every element is the same chain as that of packed panels.
 
-use super::kernel::{Block, tiles};
+use super::kernel::Block;
 use super::left::Rows;
 use super::pack::Operand;
 use super::plan::Product;
 use super::right::{Fetching, Strided};
+use super::tiles::tiles;
 use super::{MatMut, MatRef, even_depth, min, panel_blocks};
 use crate::Element;
 use crate::simd::Simd;

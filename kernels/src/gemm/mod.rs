@@ -27,6 +27,7 @@ mod packed_b;
 mod plan;
 mod right;
 mod squares;
+mod tiles;
 mod tiny;
 mod turning;
 mod vector;

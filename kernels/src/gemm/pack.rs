@@ -1,7 +1,7 @@
 //! Packing: a block of an operand copied into panels, in the order the micro-kernel reads them.
 
 use super::min;
-use super::squares::Columns;
+use super::squares::Squares;
 use crate::Element;
 use crate::simd::{Arithmetic, Simd};
 
@@ -113,23 +113,23 @@ pub(super) fn pack_columns<T: Element, S: Simd, const NB: usize>(
     for index in 0..min(lines.div_ceil(T::LANES), NB) {
         let first = index * T::LANES;
         let data = operand.data.get((line + first) * operand.width_stride + p..).unwrap_or_default();
-        let columns = Columns { data, stride: operand.width_stride, last: lines - first - 1 };
-        let (squares, rest) = (kc / T::LANES, kc % T::LANES);
-        for q in 0..squares {
+        let squares = Squares { data, stride: operand.width_stride, last: lines - first - 1 };
+        let (whole, rest) = (kc / T::LANES, kc % T::LANES);
+        for q in 0..whole {
             let Some(rows) = packed.get_mut(q * T::LANES..) else { return };
             let put = put_sliver::<T, S, NB>(rows, index);
             let turned = if first + T::LANES <= lines {
-                columns.square::<S, true>(simd, q, put)
+                squares.turn::<S, true>(simd, q, put)
             } else {
-                columns.square::<S, false>(simd, q, put)
+                squares.turn::<S, false>(simd, q, put)
             };
             if turned.is_none() {
                 return;
             }
         }
         if rest > 0 {
-            let Some(rows) = packed.get_mut(squares * T::LANES..) else { return };
-            columns.last_square(simd, squares, rest, put_sliver::<T, S, NB>(rows, index));
+            let Some(rows) = packed.get_mut(whole * T::LANES..) else { return };
+            squares.turn_rest(simd, whole, rest, put_sliver::<T, S, NB>(rows, index));
         }
     }
 }

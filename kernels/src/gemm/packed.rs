@@ -2,11 +2,12 @@
 
 use core::ops::Range;
 
-use super::kernel::{Block, comes_from_afar, tile, tiles};
+use super::kernel::{Block, comes_from_afar, tile};
 use super::left::{Columns, Panels, Rows, Source};
 use super::pack::{Operand, Region, pack, pack_columns};
 use super::plan::Product;
 use super::right::{Packing, Panel, Strided};
+use super::tiles::tiles;
 use super::{LINE, MatMut, even_depth, min, on_the_same_lines, panel_blocks};
 use crate::Element;
 use crate::simd::Simd;

@@ -7,18 +7,18 @@ use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// Columns from some column and some step of k on, `stride` elements apart, to column `last`.
 #[derive(Clone, Copy)]
-pub(super) struct Columns<'a, T> {
+pub(super) struct Squares<'a, T> {
     pub(super) data: &'a [T],
     pub(super) stride: usize,
     pub(super) last: usize,
 }
 
-impl<'a, T: Element> Columns<'a, T> {
-    /// Hands the rows of square `q` to `put`, by their numbers. Without `WHOLE`, columns past the last hold anything.
+impl<'a, T: Element> Squares<'a, T> {
+    /// Hands the rows of square `q` to `put`, by their numbers. Without `WHOLE`, there may be fewer columns; lanes past them hold anything.
     ///
     /// `None` where the columns end before it does.
     #[inline(always)]
-    pub(super) fn square<S: Simd, const WHOLE: bool>(
+    pub(super) fn turn<S: Simd, const WHOLE: bool>(
         &self,
         simd: S,
         q: usize,
@@ -37,9 +37,9 @@ impl<'a, T: Element> Columns<'a, T> {
         Some(())
     }
 
-    /// As [`square`](Columns::square), of which there are `steps` rows only; what the others hold means nothing.
+    /// As [`turn`](Squares::turn), of a square of which there are `steps` rows only; what the others hold means nothing.
     #[inline(always)]
-    pub(super) fn last_square<S: Simd>(
+    pub(super) fn turn_rest<S: Simd>(
         &self,
         simd: S,
         q: usize,

@@ -6,7 +6,7 @@ use super::kernel::{Block, Tile, multiply_add, multiply_tile};
 use super::left::Rows;
 use super::pack::Operand;
 use super::plan::Product;
-use super::squares::Columns;
+use super::squares::Squares;
 use super::{even_depth, min};
 use crate::Element;
 use crate::simd::{Arithmetic, Simd};
@@ -57,7 +57,7 @@ fn columns<T: Element, S: Simd, const MR: usize, const WHOLE: bool>(
             let rows = Rows { operand: &operand, p, last: a.rows - 1 };
             let Some(rows) = rows.lines::<MR>(0, block.kc) else { return };
             let data = b.data.get(j * b.col_stride + p..).unwrap_or_default();
-            let columns = Columns { data, stride: b.col_stride, last: b.cols - 1 - j };
+            let squares = Squares { data, stride: b.col_stride, last: b.cols - 1 - j };
             multiply_tile::<T, S, MR, 1>(
                 simd,
                 block,
@@ -65,7 +65,7 @@ fn columns<T: Element, S: Simd, const MR: usize, const WHOLE: bool>(
                 0,
                 j,
                 #[inline(always)]
-                |acc| each_square::<T, S, MR, WHOLE>(simd, &rows, &columns, acc),
+                |acc| each_square::<T, S, MR, WHOLE>(simd, &rows, &squares, acc),
             );
         },
     );
@@ -75,7 +75,7 @@ fn columns<T: Element, S: Simd, const MR: usize, const WHOLE: bool>(
 fn each_square<T: Element, S: Simd, const MR: usize, const WHOLE: bool>(
     simd: S,
     rows: &[&[T]; MR],
-    columns: &Columns<'_, T>,
+    squares: &Squares<'_, T>,
     acc: &mut Tile<T::Lanes<S>, MR, 1>,
 ) {
     // Lanes, not blocks: what is read again so soon must not lie across lines of the cache.
@@ -86,7 +86,7 @@ fn each_square<T: Element, S: Simd, const MR: usize, const WHOLE: bool>(
     }
     let (blocks, rest) = lines.first().map_or((0, 0), |(blocks, rest)| (blocks.len(), rest.len()));
     for q in 0..blocks {
-        let turned = columns.square::<S, WHOLE>(
+        let turned = squares.turn::<S, WHOLE>(
             simd,
             q,
             #[inline(always)]
@@ -115,7 +115,7 @@ fn each_square<T: Element, S: Simd, const MR: usize, const WHOLE: bool>(
     if rest == 0 {
         return;
     }
-    turn_rest::<T, S>(simd, columns, blocks, rest, &mut square);
+    turn_rest::<T, S>(simd, squares, blocks, rest, &mut square);
     for (step, row) in square.iter().enumerate().take(rest) {
         let mut column = [T::default(); MR];
         for (to, (_, rest)) in column.iter_mut().zip(&lines) {
@@ -129,7 +129,7 @@ fn each_square<T: Element, S: Simd, const MR: usize, const WHOLE: bool>(
 #[inline(never)]
 fn turn_rest<T: Element, S: Simd>(
     simd: S,
-    columns: &Columns<'_, T>,
+    squares: &Squares<'_, T>,
     blocks: usize,
     rest: usize,
     square: &mut [T::Lanes<S>; 16],
@@ -137,7 +137,7 @@ fn turn_rest<T: Element, S: Simd>(
     simd.vectorize(
         #[inline(always)]
         || {
-            columns.last_square(
+            squares.turn_rest(
                 simd,
                 blocks,
                 rest,
