@@ -91,38 +91,28 @@ pub(super) fn tile<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, const 
     i: usize,
     j: usize,
 ) {
-    multiply_tile::<T, S, MR, NB>(
+    let mut acc = begin::<T, S, MR, NB>(simd, block, c, i, j);
+    each_step::<T, S, R, MR, NB>(
         simd,
-        block,
-        c,
-        i,
-        j,
+        block.kc,
+        a,
+        b,
         #[inline(always)]
-        |acc| {
-            each_step::<T, S, R, MR, NB>(
-                simd,
-                block.kc,
-                a,
-                b,
-                #[inline(always)]
-                |a, b| multiply_add::<T, S, MR, NB>(simd, &a, b, acc),
-            );
-        },
+        |a, b| multiply_add::<T, S, MR, NB>(simd, &a, b, &mut acc),
     );
+    end::<T, S, MR, NB>(simd, block, acc, c, i, j);
 }
 
-/// The tile of C whose upper left element is `(i, j)`, from the start of its chains to their end; `steps` goes on with them.
+/// What the chains of the tile of C whose upper left element is `(i, j)` start from.
 #[inline(always)]
-pub(super) fn multiply_tile<T: Element, S: Simd, const MR: usize, const NB: usize>(
+pub(super) fn begin<T: Element, S: Simd, const MR: usize, const NB: usize>(
     simd: S,
     block: &Block<'_, T>,
-    c: &mut MatMut<'_, T>,
+    c: &MatMut<'_, T>,
     i: usize,
     j: usize,
-    steps: impl FnOnce(&mut Tile<T::Lanes<S>, MR, NB>),
-) {
-    let inside = c.col_stride == 1 && i + MR <= c.rows && j + NB * T::LANES <= c.cols;
-    let mut acc = load::<T, S, MR, NB>(simd, block.start, c, i, j, inside);
+) -> Tile<T::Lanes<S>, MR, NB> {
+    let mut acc = load::<T, S, MR, NB>(simd, block.start, c, i, j);
     add_bias::<T, S, MR, NB>(simd, block.bias, i, j, &mut acc);
     if block.far {
         for r in MR..2 * MR {
@@ -131,14 +121,32 @@ pub(super) fn multiply_tile<T: Element, S: Simd, const MR: usize, const NB: usiz
             }
         }
     }
-    steps(&mut acc);
+    acc
+}
+
+/// Ends the chains of a tile, and writes what of it lies inside C.
+#[inline(always)]
+pub(super) fn end<T: Element, S: Simd, const MR: usize, const NB: usize>(
+    simd: S,
+    block: &Block<'_, T>,
+    mut acc: Tile<T::Lanes<S>, MR, NB>,
+    c: &mut MatMut<'_, T>,
+    i: usize,
+    j: usize,
+) {
     if block.relu {
         let zero = T::Lanes::<S>::splat(simd, T::default());
         for v in acc.as_flattened_mut() {
             *v = zero.max(*v);
         }
     }
-    store::<T, S, MR, NB>(simd, &acc, c, i, j, inside);
+    store::<T, S, MR, NB>(simd, &acc, c, i, j);
+}
+
+/// Whether all of the tile lies inside a C of contiguous rows.
+#[inline(always)]
+fn is_inside<T: Element, const MR: usize, const NB: usize>(c: &MatMut<'_, T>, i: usize, j: usize) -> bool {
+    c.col_stride == 1 && i + MR <= c.rows && j + NB * T::LANES <= c.cols
 }
 
 /// Hands `kc` steps of k to `step`, each a column of A and a row of B.
@@ -243,13 +251,12 @@ fn load<T: Element, S: Simd, const MR: usize, const NB: usize>(
     c: &MatMut<'_, T>,
     i: usize,
     j: usize,
-    inside: bool,
 ) -> Tile<T::Lanes<S>, MR, NB> {
     let mut acc = [[T::Lanes::<S>::splat(simd, T::default()); NB]; MR];
     if let Start::Zero = start {
         return acc;
     }
-    if inside {
+    if is_inside::<T, MR, NB>(c, i, j) {
         for (r, acc) in acc.iter_mut().enumerate() {
             let first = (i + r) * c.row_stride + j;
             let row = c.data.get(first..first + NB * T::LANES).unwrap_or_default();
@@ -294,9 +301,8 @@ fn store<T: Element, S: Simd, const MR: usize, const NB: usize>(
     c: &mut MatMut<'_, T>,
     i: usize,
     j: usize,
-    inside: bool,
 ) {
-    if inside {
+    if is_inside::<T, MR, NB>(c, i, j) {
         for (r, acc) in acc.iter().enumerate() {
             let first = (i + r) * c.row_stride + j;
             let row = c.data.get_mut(first..first + NB * T::LANES).unwrap_or_default();

@@ -7,7 +7,7 @@ use super::left::{Columns, Panels, Rows, Source};
 use super::pack::{Operand, Region, pack, pack_columns};
 use super::plan::Product;
 use super::right::{Packing, Panel, Strided};
-use super::tiles::tiles;
+use super::tiles::{in_frame, tiles};
 use super::{LINE, MatMut, even_depth, min, on_the_same_lines, panel_blocks};
 use crate::Element;
 use crate::simd::Simd;
@@ -249,14 +249,33 @@ fn panel<
         PanelsOfB::Columns { b, p, packed, again } => {
             let Some(panel) = packed.get_mut(if *again { place } else { 0..block.kc }) else { return };
             let lines = min(c.cols - j, BLOCKS * T::LANES);
-            pack_columns(simd, b, Region { p: *p, kc: block.kc, line: j, lines }, &mut *panel);
+            simd.vectorize(
+                #[inline(always)]
+                || pack_columns(simd, b, Region { p: *p, kc: block.kc, line: j, lines }, &mut *panel),
+            );
             Some(&*panel)
         }
         PanelsOfB::Rows { rows, stride, packed, again } => {
             let Some(panel) = packed.get_mut(if *again { place } else { 0..block.kc }) else { return };
             let rows = Strided::new(rows.get(j..).unwrap_or_default(), *stride, c.cols - j);
-            let Some(a) = a.rows(0, block.kc) else { return };
-            tile::<T, S, _, MR, BLOCKS>(simd, &block, a, Packing { rows, panel: &mut *panel }, c, 0, j);
+            // Beside the others, tiles keep their sums in memory; those that read A by columns do so in a frame of their own.
+            in_frame(
+                simd,
+                !A::EXACT,
+                #[inline(always)]
+                || {
+                    let Some(a) = a.rows(0, block.kc) else { return };
+                    tile::<T, S, _, MR, BLOCKS>(
+                        simd,
+                        &block,
+                        a,
+                        Packing { rows, panel: &mut *panel },
+                        c,
+                        0,
+                        j,
+                    );
+                },
+            );
             block.i = MR;
             Some(&*panel)
         }

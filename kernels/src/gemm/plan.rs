@@ -2,16 +2,19 @@
 
 #![allow(unreachable_pub, reason = "sealed: these types stand in public bounds, but cannot be named outside")]
 
+use super::squares::copy_rows;
 use super::{
     Bias, Epilogue, MatMut, MatRef, direct, dot, gemm_scratch_len, on_the_same_lines, packed, tiny, turning,
     vector,
 };
 use crate::once::compiled_once;
-use crate::simd::{Level, Portable, Simd};
+use crate::simd::{Level, Portable, Simd, dispatch};
 use crate::{Activation, Element};
 
 /// Bytes from one row of B to the next up to which a B in L1 is read as it lies.
 const NEAR_ROWS: usize = 2048;
+/// Steps of k from which on two and three rows of A that are not contiguous are copied.
+const MANY_STEPS: usize = 128;
 /// Rows of A that are one tile: B is read once, packed or not.
 const ONE_TILE: usize = 6;
 
@@ -42,7 +45,10 @@ compiled_once! {
             if product.is_tiny(level) && panels.is_none() {
                 return without_plan(level, product);
             }
-            if product.has_few_rows() && panels.is_none() {
+            if product.has_few_rows()
+                && panels.is_none()
+                && (product.lies_by_rows() || !product.copies_few_rows(level))
+            {
                 return few_rows(level, product);
             }
             planned(level, product, panels, scratch);
@@ -73,6 +79,9 @@ fn planned<T: Element>(
         // Of a packed column, the panels are the column, and the product's own B.
         return column(level, product);
     }
+    if panels.is_none() && product.copies_few_rows(level) && with_rows_copied(level, product, scratch) {
+        return;
+    }
     if panels.is_none() && product.costs_less_turned(level, scratch.len()) {
         let Product { alpha, a, b, beta, ref mut c, bias, relu } = *product;
         let (a, b) = (&b.t(), &a.t());
@@ -86,6 +95,24 @@ fn planned<T: Element>(
     by_layout(level, product, panels, scratch);
 }
 
+/// With the rows of A copied, contiguous and scaled: then no way needs more scratch. `false`, and nothing done, where they do not fit.
+#[inline(never)]
+fn with_rows_copied<T: Element>(level: Level, product: &mut Product<'_, '_, T>, scratch: &mut [T]) -> bool {
+    let Product { alpha, a, b, beta, ref mut c, bias, relu } = *product;
+    let Some(rows) = scratch.get_mut(..a.rows * a.cols) else { return false };
+    dispatch!(level, simd => copy_rows(simd, a, alpha, rows));
+    let a = &MatRef::row_major(&*rows, a.rows, a.cols);
+    let product = &mut Product { alpha: T::from(1), a, b, beta, c, bias, relu };
+    if product.is_tiny(level) {
+        without_plan(level, product);
+    } else if product.has_few_rows() {
+        few_rows(level, product);
+    } else {
+        by_layout(level, product, None, &mut []);
+    }
+    true
+}
+
 #[inline(never)]
 fn by_layout<T: Element>(
     level: Level,
@@ -93,17 +120,26 @@ fn by_layout<T: Element>(
     panels: Option<&[T]>,
     scratch: &mut [T],
 ) {
-    // Up to as many rows as there are registers for their sums.
+    let turns = product.lies_by_columns_of_b() && product.c.rows <= turned_rows(level) && panels.is_none();
     match level {
         #[cfg(target_arch = "x86_64")]
-        Level::Avx512(simd) if product.turns(8) && panels.is_none() => {
-            turning::multiply::<T, _, 8>(simd, product);
-        }
+        Level::Avx512(simd) if turns => turning::multiply::<T, _, 8>(simd, product),
         #[cfg(target_arch = "x86_64")]
-        Level::Avx2(simd) if product.turns(4) && panels.is_none() => {
-            turning::multiply::<T, _, 4>(simd, product);
-        }
+        Level::Avx2(simd) if turns => turning::multiply::<T, _, 4>(simd, product),
         _ => by_tiles(level, product, panels, scratch),
+    }
+}
+
+/// The rows up to which contiguous columns of B are turned in registers: as many as there are registers for their sums, where
+/// turning costs less than elements one by one.
+#[inline]
+fn turned_rows(level: Level) -> usize {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512(_) => 8,
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2(_) => 4,
+        Level::Portable => 0,
     }
 }
 
@@ -219,12 +255,15 @@ impl<T: Element> Product<'_, '_, T> {
     #[inline]
     fn costs_less_turned(&self, level: Level, scratch_len: usize) -> bool {
         let (m, n, k) = (self.c.rows, self.c.cols, self.a.cols);
-        let fills_blocks = level == Level::Portable || m.next_multiple_of(T::LANES) - m <= T::LANES / 4;
+        // B is packed by squares, C written element by element.
+        let by_squares = level != Level::Portable;
+        let weight = if by_squares { 4 } else { 1 };
+        let fills_blocks = !by_squares || m.next_multiple_of(T::LANES) - m <= T::LANES / 4;
         let by_columns = self.c.col_stride != 1 && self.c.row_stride == 1
             || self.b.col_stride != 1
                 && self.b.row_stride == 1
                 && fills_blocks
-                && n.saturating_mul(k) > m.saturating_mul(n.saturating_add(k));
+                && n.saturating_mul(k) > m.saturating_mul(n.saturating_add(k)).saturating_mul(weight);
         // alpha belongs to A; as the right operand it would go unscaled.
         by_columns && self.alpha == T::from(1) && gemm_scratch_len(n, m, k) <= scratch_len
     }
@@ -273,16 +312,40 @@ impl<T: Element> Product<'_, '_, T> {
         self.c.rows <= vector::MAX_ROWS && self.b.col_stride == 1 && self.c.col_stride == 1 && self.c.cols > 1
     }
 
-    /// Whether there are so few rows, at most `most`, that contiguous columns of B are not to be packed; and more than one column.
+    /// Whether there are so few rows of A, not contiguous or to be scaled, that they are to be copied: they go the ways of few rows then.
     #[inline]
-    fn turns(&self, most: usize) -> bool {
-        self.c.rows <= most
+    fn copies_few_rows(&self, level: Level) -> bool {
+        let (m, k, b) = (self.c.rows, self.a.cols, self.b);
+        let apart = self.a.col_stride != 1 || self.alpha != T::from(1);
+        // More rows have tiles that read A by columns while they pack B, fewer read it as it lies.
+        let (few, many_steps) = match level {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512(_) => (7, MANY_STEPS),
+            _ => (5, usize::MAX),
+        };
+        let by_rows = b.col_stride == 1 && m <= few && (m > vector::MAX_ROWS || k >= many_steps);
+        let by_columns = b.row_stride == 1 && m <= turned_rows(level);
+        apart
             && self.c.cols > 1
-            && self.b.row_stride == 1
-            && self.b.col_stride != 1
-            && self.a.col_stride == 1
             && self.c.col_stride == 1
-            && self.alpha == T::from(1)
+            && (by_rows && self.reads_rows_of_b(level) || by_columns)
+    }
+
+    /// Whether there are so few rows that contiguous ones of B are read as they lie, wherever from.
+    #[inline]
+    fn reads_rows_of_b(&self, level: Level) -> bool {
+        let (m, few) = (self.c.rows, unpacked(level).0);
+        m <= ONE_TILE || m <= few && !on_the_same_lines::<T>(self.b.row_stride)
+    }
+
+    /// Whether squares of contiguous columns of B can be turned for contiguous rows of A and C.
+    #[inline]
+    fn lies_by_columns_of_b(&self) -> bool {
+        self.alpha == T::from(1)
+            && self.a.col_stride == 1
+            && (self.b.row_stride == 1 && self.b.col_stride != 1)
+            && self.c.col_stride == 1
+            && self.c.cols > 1
     }
 
     /// Whether tiles can read A and B, and write C, as they lie.
@@ -298,10 +361,10 @@ impl<T: Element> Product<'_, '_, T> {
             return false;
         }
         let (few, some, bytes) = unpacked(level);
-        let row = self.b.row_stride.saturating_mul(size_of::<T>());
         if self.c.rows <= few {
-            return self.c.rows <= ONE_TILE || !on_the_same_lines::<T>(self.b.row_stride);
+            return self.reads_rows_of_b(level);
         }
+        let row = self.b.row_stride.saturating_mul(size_of::<T>());
         self.c.rows <= some && row <= NEAR_ROWS && row.saturating_mul(self.b.rows) <= bytes
     }
 }

@@ -1,6 +1,6 @@
 //! Contiguous columns of B, turned into rows in registers: squares as wide as a block.
 
-use super::min;
+use super::{MatRef, min};
 use crate::Element;
 use crate::simd::turn::turn_square;
 use crate::simd::{Arithmetic, Lanes, Simd};
@@ -81,5 +81,50 @@ impl<'a, T: Element> Squares<'a, T> {
     #[inline(always)]
     fn block(from: &'a [T], at: usize) -> Option<&'a T::Block> {
         T::blocks(from.get(at..at + T::LANES)?).0.first()
+    }
+}
+
+/// Copies the rows of A, one after another, times alpha: by squares where its columns are contiguous and a square is few instructions,
+/// though it be full of so few rows.
+#[inline(always)]
+pub(super) fn copy_rows<T: Element, S: Simd>(simd: S, a: &MatRef<'_, T>, alpha: T, rows: &mut [T]) {
+    let (m, k) = (a.rows, a.cols);
+    let mut turned = 0;
+    if S::BLOCK_IS_REGISTER && a.row_stride == 1 {
+        let factor = T::Lanes::<S>::splat(simd, alpha);
+        for i in (0..m).step_by(T::LANES) {
+            let height = min(m - i, T::LANES);
+            for p in (0..k).step_by(T::LANES) {
+                let steps = min(k - p, T::LANES);
+                turn_square::<T, S>(
+                    simd,
+                    #[inline(always)]
+                    |step| {
+                        let from =
+                            if step < steps { i + (p + step) * a.col_stride } else { usize::MAX - height };
+                        let line = a.data.get(from..from + height).unwrap_or_default();
+                        T::Lanes::<S>::load_partial(simd, line)
+                    },
+                    #[inline(always)]
+                    |l, lanes| {
+                        let from = (i + l) * k + p;
+                        if l < height
+                            && let Some(to) = rows.get_mut(from..from + steps)
+                        {
+                            (factor * lanes).store_partial(to);
+                        }
+                    },
+                );
+            }
+        }
+        turned = m;
+    }
+    for i in turned..m {
+        for p in 0..k {
+            let x = a.data.get(i * a.row_stride + p * a.col_stride).copied().unwrap_or_default();
+            if let Some(to) = rows.get_mut(i * k + p) {
+                *to = alpha * x;
+            }
+        }
     }
 }

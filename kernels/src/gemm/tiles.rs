@@ -103,6 +103,6 @@ fn pairs_at<T: Element, S: Simd, A: Source<T>, R: Right<T, NB>, const MR: usize,
 
 /// Runs `f`, with `own` in a frame of its own where a block is several registers.
 #[inline(always)]
-fn in_frame<S: Simd>(simd: S, own: bool, f: impl FnOnce()) {
+pub(super) fn in_frame<S: Simd>(simd: S, own: bool, f: impl FnOnce()) {
     if own && !S::BLOCK_IS_REGISTER { simd.vectorize(f) } else { f() }
 }

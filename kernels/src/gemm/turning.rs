@@ -2,7 +2,7 @@
 //!
 //! The same chain as the tiles', so that a row's bits do not depend on how many rows there are.
 
-use super::kernel::{Block, Tile, multiply_add, multiply_tile};
+use super::kernel::{Block, Tile, begin, end, multiply_add};
 use super::left::Rows;
 use super::pack::Operand;
 use super::plan::Product;
@@ -58,15 +58,9 @@ fn columns<T: Element, S: Simd, const MR: usize, const WHOLE: bool>(
             let Some(rows) = rows.lines::<MR>(0, block.kc) else { return };
             let data = b.data.get(j * b.col_stride + p..).unwrap_or_default();
             let squares = Squares { data, stride: b.col_stride, last: b.cols - 1 - j };
-            multiply_tile::<T, S, MR, 1>(
-                simd,
-                block,
-                c,
-                0,
-                j,
-                #[inline(always)]
-                |acc| each_square::<T, S, MR, WHOLE>(simd, &rows, &squares, acc),
-            );
+            let mut acc = begin::<T, S, MR, 1>(simd, block, c, 0, j);
+            each_square::<T, S, MR, WHOLE>(simd, &rows, &squares, &mut acc);
+            end::<T, S, MR, 1>(simd, block, acc, c, 0, j);
         },
     );
 }

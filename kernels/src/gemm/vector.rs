@@ -9,6 +9,7 @@ use super::left::{Left, Rows, Source};
 use super::pack::Operand;
 use super::plan::Product;
 use super::right::{Fetching, Strided};
+use super::tiles::in_frame;
 use super::{Bias, even_depth, min, on_the_same_lines};
 use crate::Element;
 use crate::simd::apply::map;
@@ -132,18 +133,26 @@ fn piece<T: Element, S: Simd, const ROWS: usize, const NB: usize>(
     p: usize,
     j: usize,
 ) {
-    let Product { a, b, c, .. } = product;
-    let operand = Operand { data: a.data, k_stride: a.col_stride, width_stride: a.row_stride };
-    let rows_of_a = Rows { operand: &operand, p, last: a.rows - 1 };
-    let Some(a) = rows_of_a.rows::<ROWS>(0, block.kc) else { return };
-    let rows = b.data.get(p * b.row_stride + j..).unwrap_or_default();
-    let rows = Strided::new(rows, b.row_stride, c.cols - j);
-    if ROWS == 1 {
-        // Near, and as many instructions as the multiply-adds would ask for it.
-        tile::<T, S, _, ROWS, NB>(simd, block, a, rows, c, 0, j);
-    } else {
-        tile::<T, S, _, ROWS, NB>(simd, block, a, Fetching(rows), c, 0, j);
-    }
+    // Several rows of one block keep their sums in memory otherwise, as in `tiles`.
+    in_frame(
+        simd,
+        ROWS > 1 && NB == 1,
+        #[inline(always)]
+        || {
+            let Product { a, b, c, .. } = product;
+            let operand = Operand { data: a.data, k_stride: a.col_stride, width_stride: a.row_stride };
+            let rows_of_a = Rows { operand: &operand, p, last: a.rows - 1 };
+            let Some(a) = rows_of_a.rows::<ROWS>(0, block.kc) else { return };
+            let rows = b.data.get(p * b.row_stride + j..).unwrap_or_default();
+            let rows = Strided::new(rows, b.row_stride, c.cols - j);
+            if ROWS == 1 {
+                // Near, and as many instructions as the multiply-adds would ask for it.
+                tile::<T, S, _, ROWS, NB>(simd, block, a, rows, c, 0, j);
+            } else {
+                tile::<T, S, _, ROWS, NB>(simd, block, a, Fetching(rows), c, 0, j);
+            }
+        },
+    );
 }
 
 /// One row of A, scaled.
