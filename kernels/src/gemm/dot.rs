@@ -13,6 +13,8 @@ use crate::simd::{Arithmetic, Lanes, Simd};
 
 /// Rows of A from afar at a time: more are more streams than the CPU's prefetchers keep up with.
 const FAR_ROWS: usize = 4;
+/// Blocks from those which are read of them to those which are asked for.
+const AHEAD: usize = 8;
 /// Rows of which it takes less time to sum each one's lanes.
 const FEW_ROWS: usize = 3;
 /// Steps of each lane whose sums stay in registers.
@@ -157,12 +159,12 @@ fn along<T: Element, S: Simd, const TALL: usize>(
     while r < rows {
         let left = rows - r;
         let (i, to) = (i + r, sums.get_mut(r..).unwrap_or_default());
-        r += if left >= TALL && (near || TALL <= FAR_ROWS) {
-            some::<T, S, TALL>(simd, a, i, x, to)
-        } else if left >= FAR_ROWS && TALL > FAR_ROWS {
-            some::<T, S, FAR_ROWS>(simd, a, i, x, to)
+        r += if left >= TALL && (near || TALL < FAR_ROWS) {
+            some::<T, S, TALL, false>(simd, a, i, x, to)
+        } else if left >= FAR_ROWS && TALL >= FAR_ROWS {
+            some::<T, S, FAR_ROWS, true>(simd, a, i, x, to)
         } else {
-            some::<T, S, 1>(simd, a, i, x, to)
+            some::<T, S, 1, false>(simd, a, i, x, to)
         };
     }
     fold::<T, S>(simd, &sums)
@@ -172,7 +174,7 @@ fn along<T: Element, S: Simd, const TALL: usize>(
 #[inline(always)]
 fn alone<T: Element, S: Simd>(simd: S, a: &MatRef<'_, T>, i: usize, x: &[T]) -> T::Lanes<S> {
     let mut sum = [T::Lanes::<S>::splat(simd, T::default())];
-    some::<T, S, 1>(simd, a, i, x, &mut sum);
+    some::<T, S, 1, false>(simd, a, i, x, &mut sum);
     let [sum] = sum;
     let sum = sum.fold_lanes(
         simd,
@@ -182,9 +184,9 @@ fn alone<T: Element, S: Simd>(simd: S, a: &MatRef<'_, T>, i: usize, x: &[T]) -> 
     T::Lanes::<S>::splat(simd, sum)
 }
 
-/// `H` rows from row `i` on, each times `x`. Returns how many.
+/// `H` rows from row `i` on, each times `x`, with `FAR` asked for ahead of their turn. Returns how many.
 #[inline(always)]
-fn some<T: Element, S: Simd, const H: usize>(
+fn some<T: Element, S: Simd, const H: usize, const FAR: bool>(
     simd: S,
     a: &MatRef<'_, T>,
     i: usize,
@@ -202,6 +204,11 @@ fn some<T: Element, S: Simd, const H: usize>(
     }
     for (p, x) in blocks.iter().enumerate() {
         let x = T::Lanes::<S>::load(simd, x);
+        if FAR {
+            for (row, _) in &rows {
+                simd.prefetch(row, p + AHEAD);
+            }
+        }
         for ((row, _), acc) in rows.iter().zip(&mut acc) {
             let Some(a) = row.get(p) else { return H };
             *acc = T::Lanes::<S>::load(simd, a).mul_add(x, *acc);
