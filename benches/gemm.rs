@@ -55,7 +55,7 @@ const SHAPES: &[Shape] = &[
     (511, 513, 509, false, false),
 ];
 
-/// Few rows, and a single column.
+/// Few rows, a single column, and small ones of other layouts than rows.
 const FEW: &[Shape] = &[
     (1, 8, 8, false, false),
     (1, 64, 10, false, false),
@@ -64,7 +64,16 @@ const FEW: &[Shape] = &[
     (1, 256, 256, false, false),
     (1, 300, 300, false, false),
     (1, 512, 1024, false, false),
+    (1, 784, 100, false, true),
+    (1, 512, 512, false, true),
     (1, 1024, 1024, false, true),
+    (4, 100, 10, false, true),
+    (4, 512, 512, false, true),
+    (8, 512, 512, false, true),
+    (16, 64, 64, false, true),
+    (64, 64, 64, false, true),
+    (4, 64, 10, true, false),
+    (5, 64, 64, true, false),
     (2, 64, 10, false, false),
     (2, 512, 512, false, false),
     (2, 1024, 1024, false, false),
@@ -73,6 +82,8 @@ const FEW: &[Shape] = &[
     (3, 512, 512, false, false),
     (3, 1024, 1024, false, false),
     (4, 256, 256, false, false),
+    (5, 80, 40, false, false),
+    (12, 100, 100, false, false),
     (6, 1024, 1024, false, false),
     (8, 512, 512, false, false),
     (1, 500, 1, false, false),

@@ -100,8 +100,8 @@ pub(super) fn copy_rows<T: Element, S: Simd>(simd: S, a: &MatRef<'_, T>, alpha: 
                     simd,
                     #[inline(always)]
                     |step| {
-                        let from =
-                            if step < steps { i + (p + step) * a.col_stride } else { usize::MAX - height };
+                        // The last again, for those past it: what comes of it is dropped.
+                        let from = i + (p + min(step, steps - 1)) * a.col_stride;
                         let line = a.data.get(from..from + height).unwrap_or_default();
                         T::Lanes::<S>::load_partial(simd, line)
                     },
