@@ -21,7 +21,8 @@ pub(super) const MAX_ROWS: usize = 3;
 const KC: usize = 512;
 /// Blocks of columns whose chains stay in registers from the first step of k to the last, however far B is.
 const BLOCKS: usize = 4;
-/// Rows of B that go into a row of C at a time where it is wider, and into several rows: each is a stream from memory.
+/// Rows of B that go into a row of C at a time where it is wider; and into several rows, or one where a block is a register: each is a stream
+/// from memory.
 const STREAMS: usize = 8;
 const FEW_STREAMS: usize = 4;
 /// Bytes of a B that stays in L2, or is not far from there.

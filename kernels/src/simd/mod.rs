@@ -144,7 +144,7 @@ pub trait Lanes:
     fn first(simd: Self::Simd, n: usize) -> Self::Mask;
 
     /// One half of each operand's groups of `2 * WIDTH` lanes beside the other's, the first halves and the second: for
-    /// `short_rows.rs`, which knows the order. Halves and quarters of a block stand as `a a b b`; so do pairs and lanes,
+    /// `short_rows.rs` and `turn.rs`, which know the order. Halves and quarters of a block stand as `a a b b`; so do pairs and lanes,
     /// within 128 bits.
     fn halves<const WIDTH: usize>(self, other: Self) -> (Self, Self);
 
