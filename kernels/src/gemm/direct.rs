@@ -8,7 +8,7 @@ use super::pack::Operand;
 use super::plan::Product;
 use super::right::{Fetching, Strided};
 use super::tiles::tiles;
-use super::{MatMut, MatRef, even_depth, min, panel_blocks};
+use super::{MatMut, MatRef, even_depth, min, on_two_lines, panel_blocks};
 use crate::Element;
 use crate::simd::Simd;
 
@@ -17,6 +17,9 @@ const KC: usize = 512;
 /// Bytes from one row of B to the next from which on no prefetcher sees a panel coming, and bytes of a panel that stay in L1.
 const FAR_ROWS: usize = 1024;
 const PANEL: usize = 24 << 10;
+/// Bytes of a B whose rows need not be asked for; and those from which on they must be, even where they push each other out of L1 before their turn.
+const NEAR: usize = 256 << 10;
+const IN_L3: usize = 4 << 20;
 /// Elements of a block of A, which stays in cache from one panel of B to the next.
 const MC: usize = 32 << 10;
 /// A multiple of every tile's height.
@@ -78,6 +81,13 @@ fn panels<T: Element, S: Simd, const TALL: usize, const WIDE: usize>(
     }
 }
 
+/// Whether asking for rows of B would cost more than waiting for them, where a tile has hardly a register left for where they are.
+#[inline(always)]
+fn is_near<T: Element>(b: &MatRef<'_, T>) -> bool {
+    let bytes = b.bytes();
+    bytes <= NEAR || bytes <= IN_L3 && on_two_lines::<T>(b.row_stride)
+}
+
 /// A block of rows, under the panel of B at column `j`.
 #[inline(always)]
 fn panel<T: Element, S: Simd, const TALL: usize, const MID: usize, const LOW: usize, const NB: usize>(
@@ -94,7 +104,7 @@ fn panel<T: Element, S: Simd, const TALL: usize, const MID: usize, const LOW: us
         #[inline(always)]
         || {
             let rows = Strided::new(rows, b.row_stride, c.cols - j);
-            if S::BLOCK_IS_REGISTER {
+            if S::BLOCK_IS_REGISTER || TALL < 6 || is_near(b) {
                 tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, rows, block, c, j);
             } else {
                 tiles::<T, S, _, _, TALL, MID, LOW, NB>(simd, a, Fetching(rows), block, c, j);

@@ -17,8 +17,6 @@ const FAR_ROWS: usize = 4;
 const AHEAD: usize = 8;
 /// Rows of which it takes less time to sum each one's lanes.
 const FEW_ROWS: usize = 3;
-/// Steps of each lane whose sums stay in registers.
-const STEPS: usize = 4;
 
 /// Up to `TALL` contiguous rows of A at a time: as many as there are registers for their sums.
 #[inline(always)]
@@ -48,6 +46,8 @@ pub(super) fn multiply<T: Element, S: Simd, const TALL: usize>(simd: S, product:
             c.put(simd, i, rows, [apart(simd, a, i, rows, &x)])
         } else if S::BLOCK_IS_REGISTER && left >= 8 * T::LANES {
             c.put(simd, i, rows, down::<T, S, 8>(simd, a, i, &x))
+        } else if !S::BLOCK_IS_REGISTER && left >= 6 * T::LANES {
+            c.put(simd, i, rows, down::<T, S, 6>(simd, a, i, &x))
         } else if left >= 4 * T::LANES {
             c.put(simd, i, rows, down::<T, S, 4>(simd, a, i, &x))
         } else if left >= T::LANES {
@@ -154,7 +154,7 @@ fn along<T: Element, S: Simd, const TALL: usize>(
     x: &[T],
 ) -> T::Lanes<S> {
     let mut sums = [T::Lanes::<S>::splat(simd, T::default()); 16];
-    let near = a.rows.saturating_mul(a.row_stride) <= IN_L2 / size_of::<T>();
+    let near = a.bytes() <= IN_L2;
     let mut r = 0;
     while r < rows {
         let left = rows - r;
@@ -245,34 +245,43 @@ fn down<T: Element, S: Simd, const NB: usize>(
     i: usize,
     x: &Line<'_, T>,
 ) -> [T::Lanes<S>; NB] {
-    // One for each lane of the rows' own sums. f64 needs half of them.
-    let mut acc = [[T::Lanes::<S>::splat(simd, T::default()); NB]; 16];
-    let group = STEPS * T::LANES;
-    for first in (0..x.len).step_by(group) {
-        let end = min(first + group, x.len);
-        for (lane, acc) in acc.iter_mut().take(T::LANES).enumerate() {
-            let mut sums = *acc;
-            for p in (first + lane..end).step_by(T::LANES) {
-                let column = a.data.get(i + p * a.col_stride..).unwrap_or_default();
-                let Some(column) = T::blocks(column).0.first_chunk() else { break };
-                let x = T::Lanes::<S>::splat(simd, x.element(p));
-                for (a, sum) in load_blocks::<T, S, NB>(simd, column).into_iter().zip(&mut sums) {
-                    *sum = a.mul_add(x, *sum);
-                }
+    let mut waiting = [[T::Lanes::<S>::splat(simd, T::default()); NB]; 5];
+    let depth = T::LANES.trailing_zeros();
+    // Lane by lane of the rows' own sums, in the order in which the tree adds them: no more than one of each of its levels waits.
+    for turn in 0..T::LANES {
+        let mut sums = steps_of_lane::<T, S, NB>(simd, a, i, x, turn.reverse_bits() >> (usize::BITS - depth));
+        for level in &mut waiting.iter_mut().take(turn.trailing_ones() as usize) {
+            for (sum, before) in sums.iter_mut().zip(level) {
+                *sum = *before + *sum;
             }
-            *acc = sums;
+        }
+        if let Some(to) = waiting.get_mut(turn.trailing_ones() as usize) {
+            *to = sums;
         }
     }
-    fold_lines::<T, _>(
-        acc,
-        #[inline(always)]
-        |mut a, b| {
-            for (a, b) in a.iter_mut().zip(b) {
-                *a = *a + b;
-            }
-            a
-        },
-    )
+    waiting.get(depth as usize).copied().unwrap_or([T::Lanes::<S>::splat(simd, T::default()); NB])
+}
+
+/// What lane `lane` of the sums of `NB` blocks of rows from row `i` on comes to.
+#[inline(always)]
+fn steps_of_lane<T: Element, S: Simd, const NB: usize>(
+    simd: S,
+    a: &MatRef<'_, T>,
+    i: usize,
+    x: &Line<'_, T>,
+    lane: usize,
+) -> [T::Lanes<S>; NB] {
+    let mut sums = [T::Lanes::<S>::splat(simd, T::default()); NB];
+    let mut rest = a.data.get(i + lane * a.col_stride..).unwrap_or_default();
+    for p in (lane..x.len).step_by(T::LANES) {
+        let Some(column) = T::blocks(rest).0.first_chunk() else { break };
+        let x = T::Lanes::<S>::splat(simd, x.element(p));
+        for (a, sum) in load_blocks::<T, S, NB>(simd, column).into_iter().zip(&mut sums) {
+            *sum = a.mul_add(x, *sum);
+        }
+        rest = rest.get(T::LANES * a.col_stride..).unwrap_or_default();
+    }
+    sums
 }
 
 /// The first of `rows` rows from row `i` on, fewer than a block: as [`down`].

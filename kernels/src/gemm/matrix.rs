@@ -66,6 +66,12 @@ impl<'a, T> MatRef<'a, T> {
         (Self { rows: at, ..self }, Self { data: below, rows: self.rows - at, ..self })
     }
 
+    /// Bytes from the first row to the end of the last one's stride.
+    #[inline(always)]
+    pub(super) const fn bytes(&self) -> usize {
+        self.rows.saturating_mul(self.row_stride).saturating_mul(size_of::<T>())
+    }
+
     /// Whether the slice goes on to the end of the last row's stride.
     #[inline(always)]
     pub(super) fn is_whole_rows(&self) -> bool {

@@ -231,6 +231,12 @@ fn on_the_same_lines<T>(stride: usize) -> bool {
     bytes > APART / 2 && !(BESIDE..=APART - BESIDE).contains(&(bytes % APART))
 }
 
+/// As [`on_the_same_lines`], or on twice as many: those 2048 bytes apart.
+#[inline(always)]
+fn on_two_lines<T>(stride: usize) -> bool {
+    on_the_same_lines::<T>(stride) || stride.saturating_mul(size_of::<T>()) % 2048 == 0
+}
+
 /// Blocks of columns of the next panel, of those that are `left`: rather two panels of three, whose tiles are taller, than one of four and
 /// a narrow one.
 #[inline(always)]

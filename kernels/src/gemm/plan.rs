@@ -13,8 +13,10 @@ use crate::{Activation, Element};
 
 /// Bytes from one row of B to the next up to which a B in L1 is read as it lies.
 const NEAR_ROWS: usize = 2048;
-/// Steps of k from which on two and three rows of A that are not contiguous are copied.
+/// Steps of k from which on two and three rows of A that are not contiguous are copied, where a block is a register; columns of C from
+/// which on any few are, where it is several.
 const MANY_STEPS: usize = 128;
+const MANY_COLUMNS: usize = 96;
 /// Rows of A that are one tile: B is read once, packed or not.
 const ONE_TILE: usize = 6;
 
@@ -315,15 +317,15 @@ impl<T: Element> Product<'_, '_, T> {
     /// Whether there are so few rows of A, not contiguous or to be scaled, that they are to be copied: they go the ways of few rows then.
     #[inline]
     fn copies_few_rows(&self, level: Level) -> bool {
-        let (m, k, b) = (self.c.rows, self.a.cols, self.b);
+        let (m, n, k, b) = (self.c.rows, self.c.cols, self.a.cols, self.b);
         let apart = self.a.col_stride != 1 || self.alpha != T::from(1);
-        // More rows have tiles that read A by columns while they pack B, fewer read it as it lies.
-        let (few, many_steps) = match level {
+        // Others have tiles that read A by columns while they pack B, or few chains, which read it as it lies.
+        let pays = match level {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512(_) => (7, MANY_STEPS),
-            _ => (5, usize::MAX),
+            Level::Avx512(_) => m <= 7 && (m > vector::MAX_ROWS || k >= MANY_STEPS),
+            _ => n >= MANY_COLUMNS || m == 4 || m == 5,
         };
-        let by_rows = b.col_stride == 1 && m <= few && (m > vector::MAX_ROWS || k >= many_steps);
+        let by_rows = b.col_stride == 1 && m <= unpacked(level).0 && pays;
         let by_columns = b.row_stride == 1 && m <= turned_rows(level);
         apart
             && self.c.cols > 1
@@ -365,6 +367,6 @@ impl<T: Element> Product<'_, '_, T> {
             return self.reads_rows_of_b(level);
         }
         let row = self.b.row_stride.saturating_mul(size_of::<T>());
-        self.c.rows <= some && row <= NEAR_ROWS && row.saturating_mul(self.b.rows) <= bytes
+        self.c.rows <= some && row <= NEAR_ROWS && self.b.bytes() <= bytes
     }
 }

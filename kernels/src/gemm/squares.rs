@@ -1,5 +1,7 @@
 //! Contiguous columns of B, turned into rows in registers: squares as wide as a block.
 
+use core::mem::take;
+
 use super::{MatRef, min};
 use crate::Element;
 use crate::simd::turn::turn_square;
@@ -84,6 +86,9 @@ impl<'a, T: Element> Squares<'a, T> {
     }
 }
 
+/// Rows and steps that are turned at a time where a block is several registers.
+const FEW: usize = 4;
+
 /// Copies the rows of A, one after another, times alpha: by squares where its columns are contiguous and a square is few instructions,
 /// though it be full of so few rows.
 #[inline(always)]
@@ -119,11 +124,60 @@ pub(super) fn copy_rows<T: Element, S: Simd>(simd: S, a: &MatRef<'_, T>, alpha: 
         }
         turned = m;
     }
-    for i in turned..m {
-        for p in 0..k {
-            let x = a.data.get(i * a.row_stride + p * a.col_stride).copied().unwrap_or_default();
-            if let Some(to) = rows.get_mut(i * k + p) {
-                *to = alpha * x;
+    if !S::BLOCK_IS_REGISTER && a.row_stride == 1 {
+        while turned + FEW <= m {
+            copy_columns::<T, FEW>(a, turned, alpha, rows);
+            turned += FEW;
+        }
+        while turned + 2 <= m {
+            copy_columns::<T, 2>(a, turned, alpha, rows);
+            turned += 2;
+        }
+    }
+    for (i, row) in rows.chunks_exact_mut(k).enumerate().take(m).skip(turned) {
+        let from = a.data.get(i * a.row_stride..).unwrap_or_default();
+        if a.col_stride == 1 {
+            for (to, x) in row.iter_mut().zip(from) {
+                *to = alpha * *x;
+            }
+        } else {
+            for (p, to) in row.iter_mut().enumerate() {
+                *to = alpha * from.get(p * a.col_stride).copied().unwrap_or_default();
+            }
+        }
+    }
+}
+
+/// Copies `H` rows of A from row `i` on, whose columns are contiguous: turned as arrays of a constant size.
+#[inline(always)]
+fn copy_columns<T: Element, const H: usize>(a: &MatRef<'_, T>, i: usize, alpha: T, rows: &mut [T]) {
+    let k = a.cols;
+    let mut lines: [&mut [T]; H] = [(); H].map(|()| <&mut [T]>::default());
+    let mut rest = rows.get_mut(i * k..).unwrap_or_default();
+    for line in &mut lines {
+        let Some((row, below)) = take(&mut rest).split_at_mut_checked(k) else { return };
+        (*line, rest) = (row, below);
+    }
+    for p in (0..k).step_by(FEW) {
+        let steps = min(k - p, FEW);
+        let mut square = [[T::default(); H]; FEW];
+        for (step, column) in square.iter_mut().enumerate().take(steps) {
+            let from = a.data.get(i + (p + step) * a.col_stride..).unwrap_or_default();
+            let Some(from) = from.first_chunk::<H>() else { return };
+            *column = *from;
+        }
+        for (h, line) in lines.iter_mut().enumerate() {
+            let mut row = [T::default(); FEW];
+            for (to, column) in row.iter_mut().zip(&square) {
+                *to = alpha * column.get(h).copied().unwrap_or_default();
+            }
+            match line.get_mut(p..).unwrap_or_default().first_chunk_mut() {
+                Some(to) => *to = row,
+                None => {
+                    for (to, x) in line.iter_mut().skip(p).zip(row) {
+                        *to = x;
+                    }
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ use super::pack::Operand;
 use super::plan::Product;
 use super::right::{Fetching, Strided};
 use super::tiles::in_frame;
-use super::{Bias, even_depth, min, on_the_same_lines};
+use super::{Bias, even_depth, min, on_the_same_lines, on_two_lines};
 use crate::Element;
 use crate::simd::apply::map;
 use crate::simd::{Arithmetic, Lanes, Simd};
@@ -25,7 +25,8 @@ const BLOCKS: usize = 4;
 /// from memory.
 const STREAMS: usize = 8;
 const FEW_STREAMS: usize = 4;
-/// Bytes of a B that stays in L2, or is not far from there.
+/// Bytes of a B that stays in L1; of one that stays in L2, or is not far from there.
+const IN_L1: usize = 32 << 10;
 const NEAR: usize = 2 << 20;
 
 /// The rows of B and C must be contiguous. Tiles of one row are up to `ONE` blocks wide, of two `TWO`, of three `THREE`.
@@ -73,11 +74,13 @@ pub(super) fn multiply<T: Element, S: Simd, const ONE: usize, const TWO: usize, 
 #[inline(always)]
 fn pieces_pay<T: Element>(product: &Product<'_, '_, T>, two: usize) -> bool {
     let stride = product.b.row_stride;
-    let bytes = product.b.rows.saturating_mul(stride).saturating_mul(size_of::<T>());
+    let bytes = product.b.bytes();
     if product.c.rows == 1 {
         bytes <= IN_L2
+    } else if two == BLOCKS {
+        !on_the_same_lines::<T>(stride) || bytes <= NEAR
     } else {
-        !on_the_same_lines::<T>(stride) || two == BLOCKS && bytes <= NEAR
+        !on_two_lines::<T>(stride)
     }
 }
 
@@ -146,7 +149,7 @@ fn piece<T: Element, S: Simd, const ROWS: usize, const NB: usize>(
             let Some(a) = rows_of_a.rows::<ROWS>(0, block.kc) else { return };
             let rows = b.data.get(p * b.row_stride + j..).unwrap_or_default();
             let rows = Strided::new(rows, b.row_stride, c.cols - j);
-            if ROWS == 1 {
+            if ROWS == 1 || !S::BLOCK_IS_REGISTER && b.bytes() <= IN_L1 {
                 // Near, and as many instructions as the multiply-adds would ask for it.
                 tile::<T, S, _, ROWS, NB>(simd, block, a, rows, c, 0, j);
             } else {
