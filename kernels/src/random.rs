@@ -6,6 +6,8 @@
 
 mod normal;
 
+use core::hint::select_unpredictable;
+
 use rand_core::Rng;
 
 use crate::{Element, Level, ValueError};
@@ -126,7 +128,8 @@ pub fn fill_dropout_mask<T: Element>(
     for pair in y.chunks_mut(2) {
         let word = rng.next_u64();
         for (y, half) in pair.iter_mut().zip([word & 0xffff_ffff, word >> 32]) {
-            *y = if half < threshold { scale } else { T::default() };
+            // No branch: it would be foretold wrongly as often as not.
+            *y = select_unpredictable(half < threshold, scale, T::default());
         }
     }
     Ok(())
@@ -148,11 +151,72 @@ fn unit_f64(word: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use rand_pcg::{Pcg64, rand_core::SeedableRng};
+    use std::vec;
+
+    use rand_pcg::Pcg64;
+    use rand_pcg::rand_core::{Rng, SeedableRng};
     use slicewise_kernels::*;
 
     fn rng() -> Pcg64 {
         Pcg64::seed_from_u64(231)
+    }
+
+    /// How many of `n` trials of probability `p` there may be: six standard deviations about what is to be expected.
+    fn likely(n: usize, p: f64) -> core::ops::RangeInclusive<f64> {
+        let (mean, deviation) = (n as f64 * p, (n as f64 * p * (1.0 - p)).sqrt());
+        mean - 6.0 * deviation..=mean + 6.0 * deviation
+    }
+
+    fn masks_follow_their_words<T: Element>() {
+        for keep in [1e-12, 1e-3, 0.25, 0.5, 0.8, 1.0] {
+            let mut mask = vec![T::from_f64(7.0); 10_001];
+            fill_dropout_mask(&mut rng(), keep, &mut mask).unwrap();
+            let (mut words, threshold) = (rng(), (keep * 2f64.powi(32)).round());
+            for (i, pair) in mask.chunks(2).enumerate() {
+                let word = words.next_u64();
+                for (y, half) in pair.iter().zip([word & u64::from(u32::MAX), word >> 32]) {
+                    let expected = if (half as f64) < threshold { 1.0 / keep } else { 0.0 };
+                    assert_eq!(*y, T::from_f64(expected), "pair {i}, kept with probability {keep}");
+                }
+            }
+            let kept = mask.iter().filter(|y| **y != T::default()).count();
+            assert!(likely(mask.len(), keep).contains(&(kept as f64)), "{kept} with probability {keep}");
+
+            let mut shorter = vec![T::default(); 7];
+            fill_dropout_mask(&mut rng(), keep, &mut shorter).unwrap();
+            assert_eq!(mask[..7], shorter[..]);
+        }
+    }
+
+    #[test]
+    fn masks_keep_what_their_words_say() {
+        masks_follow_their_words::<f32>();
+        masks_follow_their_words::<f64>();
+    }
+
+    fn values_are_uniform<T: Element>() {
+        let (n, low, high) = (20_000, -1.5, 2.5);
+        let mut y = vec![T::default(); n];
+        fill_uniform(&mut rng(), low, high, &mut y).unwrap();
+        for tenth in 0..10 {
+            let from = low + 0.4 * f64::from(tenth);
+            let inside = |y: &&T| (from..from + 0.4).contains(&y.to_f64());
+            let count = y.iter().filter(inside).count();
+            assert!(likely(n, 0.1).contains(&(count as f64)), "{count} from {from} on");
+        }
+        assert!(y.iter().all(|y| (low..high).contains(&y.to_f64())));
+
+        let mut shorter = vec![T::default(); 7];
+        fill_uniform(&mut rng(), low, high, &mut shorter).unwrap();
+        assert_eq!(y[..7], shorter[..]);
+        fill_uniform(&mut rng(), low, low, &mut shorter).unwrap();
+        assert_eq!(shorter, [T::from_f64(low); 7]);
+    }
+
+    #[test]
+    fn uniform_values_fill_their_range_evenly() {
+        values_are_uniform::<f32>();
+        values_are_uniform::<f64>();
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::kernel::IN_L2;
 use super::plan::Product;
 use super::right::load_blocks;
-use super::{Bias, MatRef, min};
+use super::{Bias, MatRef};
 use crate::Element;
 use crate::simd::short_rows::fold_rows;
 use crate::simd::{Arithmetic, Lanes, Simd};
