@@ -234,7 +234,7 @@ fn on_the_same_lines<T>(stride: usize) -> bool {
 /// As [`on_the_same_lines`], or on twice as many: those 2048 bytes apart.
 #[inline(always)]
 fn on_two_lines<T>(stride: usize) -> bool {
-    on_the_same_lines::<T>(stride) || stride.saturating_mul(size_of::<T>()) % 2048 == 0
+    on_the_same_lines::<T>(stride) || stride.saturating_mul(size_of::<T>()).is_multiple_of(2048)
 }
 
 /// Blocks of columns of the next panel, of those that are `left`: rather two panels of three, whose tiles are taller, than one of four and

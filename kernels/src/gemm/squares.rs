@@ -134,7 +134,8 @@ pub(super) fn copy_rows<T: Element, S: Simd>(simd: S, a: &MatRef<'_, T>, alpha: 
             turned += 2;
         }
     }
-    for (i, row) in rows.chunks_exact_mut(k).enumerate().take(m).skip(turned) {
+    for i in turned..m {
+        let row = rows.get_mut(i * k..i * k + k).unwrap_or_default();
         let from = a.data.get(i * a.row_stride..).unwrap_or_default();
         if a.col_stride == 1 {
             for (to, x) in row.iter_mut().zip(from) {
