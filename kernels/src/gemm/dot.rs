@@ -250,12 +250,13 @@ fn down<T: Element, S: Simd, const NB: usize>(
     // Lane by lane of the rows' own sums, in the order in which the tree adds them: no more than one of each of its levels waits.
     for turn in 0..T::LANES {
         let mut sums = steps_of_lane::<T, S, NB>(simd, a, i, x, turn.reverse_bits() >> (usize::BITS - depth));
-        for level in &mut waiting.iter_mut().take(turn.trailing_ones() as usize) {
-            for (sum, before) in sums.iter_mut().zip(level) {
+        let levels = turn.trailing_ones() as usize;
+        for before in waiting.iter().take(levels) {
+            for (sum, before) in sums.iter_mut().zip(before) {
                 *sum = *before + *sum;
             }
         }
-        if let Some(to) = waiting.get_mut(turn.trailing_ones() as usize) {
+        if let Some(to) = waiting.get_mut(levels) {
             *to = sums;
         }
     }
