@@ -117,6 +117,9 @@ pub trait Element:
     /// `x` as whole blocks and the elements left over.
     #[doc(hidden)]
     fn blocks_mut(x: &mut [Self]) -> (&mut [Self::Block], &mut [Self]);
+    /// The elements of blocks.
+    #[doc(hidden)]
+    fn elements(blocks: &[Self::Block]) -> &[Self];
     /// Bytes by as many as a block has elements, and those left over.
     #[doc(hidden)]
     fn blocks_of_bytes(x: &[u8]) -> (&[Self::Bytes], &[u8]);
@@ -168,6 +171,10 @@ macro_rules! element {
             #[inline(always)]
             fn blocks_mut(x: &mut [Self]) -> (&mut [Self::Block], &mut [Self]) {
                 x.as_chunks_mut()
+            }
+            #[inline(always)]
+            fn elements(blocks: &[Self::Block]) -> &[Self] {
+                blocks.as_flattened()
             }
             #[inline(always)]
             fn blocks_of_bytes(x: &[u8]) -> (&[Self::Bytes], &[u8]) {

@@ -158,22 +158,28 @@ pub(super) fn each_step<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, c
     mut b: R,
     mut step: impl FnMut([T; MR], [T::Lanes<S>; NB]),
 ) {
-    let mut groups = 0;
+    let mut p = 0;
     // What each step takes besides is shared by some; but rows of B that are apart have no registers for it beside a wide tile.
-    while (!S::BLOCK_IS_REGISTER || R::IN_GROUPS) && groups < kc / STEPS {
-        // A last: a branch between a load and its use would part the two, which are one instruction.
-        let Some(mut row) = b.next_rows::<S, STEPS>(simd) else { break };
-        let Some(column) = a.columns::<STEPS>(groups) else { break };
-        for s in 0..STEPS {
-            let Some(row) = row(s) else { break };
-            let Some(column) = column(s) else { break };
-            step(column, row);
+    if !S::BLOCK_IS_REGISTER || R::IN_GROUPS {
+        let groups = kc / STEPS;
+        let Some(a) = a.cut(groups * STEPS) else { return };
+        p = groups * STEPS;
+        for group in 0..groups {
+            // A last: a branch between a load and its use would part the two, which are one instruction.
+            let Some(mut row) = b.next_rows::<S, STEPS>(simd, group) else {
+                p = group * STEPS;
+                break;
+            };
+            let Some(column) = a.columns::<STEPS>(group) else { break };
+            for s in 0..STEPS {
+                let Some(row) = row(s) else { break };
+                let Some(column) = column(s) else { break };
+                step(column, row);
+            }
         }
-        groups += 1;
     }
-    let mut p = groups * STEPS;
     while S::BLOCK_IS_REGISTER && p < kc {
-        let Some(mut row) = b.next_rows::<S, 1>(simd) else { break };
+        let Some(mut row) = b.next_rows::<S, 1>(simd, p) else { break };
         let Some(row) = row(0) else { break };
         let Some(column) = a.column(p) else { break };
         step(column, row);
@@ -181,7 +187,7 @@ pub(super) fn each_step<T: Element, S: Simd, R: Right<T, NB>, const MR: usize, c
     }
     // Rows that end with the slice.
     while p < kc {
-        let Some(row) = b.next_row(simd) else { break };
+        let Some(row) = b.next_row(simd, p) else { break };
         let Some(column) = a.column(p) else { break };
         step(column, row);
         p += 1;

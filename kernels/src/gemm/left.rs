@@ -16,6 +16,10 @@ pub(super) trait Source<T> {
 
 /// `H` rows of A, read column by column.
 pub(super) trait Left<T, const H: usize> {
+    /// The first `steps` columns: of slices cut to one length that the compiler can see, nothing is checked in the loop.
+    fn cut(&self, steps: usize) -> Option<Self>
+    where
+        Self: Sized;
     /// Column `p`; `None` past the last.
     fn column(&self, p: usize) -> Option<[T; H]>;
     /// The `index`th `STEPS` columns, each to be had by its number; `None` past the last so many.
@@ -40,6 +44,11 @@ impl<T: Element, const MR: usize> Source<T> for Panels<'_, T, MR> {
 }
 
 impl<T: Element, const MR: usize, const H: usize> Left<T, H> for &[[T; MR]] {
+    #[inline(always)]
+    fn cut(&self, steps: usize) -> Option<Self> {
+        self.get(..steps)
+    }
+
     #[inline(always)]
     fn column(&self, p: usize) -> Option<[T; H]> {
         self.get(p)?.first_chunk().copied()
@@ -110,6 +119,21 @@ impl<'a, T> Rows<'a, T> {
 
 impl<T: Element, const H: usize> Left<T, H> for [&[T]; H] {
     #[inline(always)]
+    fn cut(&self, steps: usize) -> Option<Self> {
+        let mut rows = *self;
+        let (fours, rest) = rows.as_chunks_mut::<4>();
+        for rows in fours {
+            for row in rows {
+                *row = row.get(..steps)?;
+            }
+        }
+        for row in rest {
+            *row = row.get(..steps)?;
+        }
+        Some(rows)
+    }
+
+    #[inline(always)]
     fn column(&self, p: usize) -> Option<[T; H]> {
         let mut column = [T::default(); H];
         // Rows are equally long, which the compiler sees: one check is left of all.
@@ -163,6 +187,11 @@ impl<T: Element> Source<T> for Columns<'_, T> {
 }
 
 impl<T: Element, const H: usize> Left<T, H> for Columns<'_, T> {
+    #[inline(always)]
+    fn cut(&self, _: usize) -> Option<Self> {
+        Some(*self)
+    }
+
     #[inline(always)]
     fn column(&self, p: usize) -> Option<[T; H]> {
         self.data.get(p * self.stride..)?.first_chunk().copied()

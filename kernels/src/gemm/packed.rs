@@ -6,15 +6,17 @@ use super::kernel::{Block, comes_from_afar, tile};
 use super::left::{Columns, Panels, Rows, Source};
 use super::pack::{Operand, Region, pack, pack_columns};
 use super::plan::Product;
-use super::right::{Packing, Panel, Strided};
+use super::right::{Next, Packing, Panel, Strided};
 use super::tiles::{in_frame, tiles};
 use super::{LINE, MatMut, even_depth, min, on_the_same_lines, panel_blocks};
 use crate::Element;
 use crate::simd::Simd;
 
-/// Rows of A packed at a time: a block of `MC x KC` stays in L2. A multiple of every tile's height, so that no tile but the last goes past its
-/// block's end; after a first tile of six rows, those of eight leave two.
+/// The most rows of A at a time.
 pub(super) const MC: usize = 144;
+/// Bytes of a block of A, which stays in L2 beside a panel of B: of 1 MB where a register is a block, else of 512 KB.
+const FAR_WIDE: usize = 576 << 10;
+const FAR: usize = 192 << 10;
 /// The depth of a block: deep enough that loading and storing C between blocks costs little.
 pub(super) const KC: usize = 512;
 /// Columns of B packed at a time: a block of `KC x NC` stays in L3. A multiple of every panel's width.
@@ -86,7 +88,11 @@ pub(super) fn multiply<
         while pc < k {
             let kc = min(k - pc, kc_even);
             let mut block = Block::new(product, pc, kc);
-            let most = if kc <= SHORT && comes_from_afar(product.c) { STREAMS } else { MC };
+            let most = if kc <= SHORT && comes_from_afar(product.c) {
+                STREAMS
+            } else {
+                rows_at_a_time::<T, S>(m, kc)
+            };
             let mut panels = if let Some(panels) = before {
                 let from = pc * n.next_multiple_of(nr) + jc * kc;
                 PanelsOfB::Packed(T::blocks(panels.get(from..).unwrap_or_default()).0.as_chunks().0)
@@ -146,6 +152,15 @@ pub(super) fn multiply<
         }
         jc += nc;
     }
+}
+
+/// Rows of a block of A of `kc` steps. A multiple of every tile's height, so that no tile but the last goes past its
+/// block's end; after a first tile of six rows, those of eight leave two.
+#[inline(always)]
+fn rows_at_a_time<T: Element, S: Simd>(m: usize, kc: usize) -> usize {
+    let (bytes, tiles) = if S::BLOCK_IS_REGISTER { (FAR_WIDE, 24) } else { (FAR, 12) };
+    let most = (bytes / (kc * size_of::<T>())).clamp(tiles, MC) / tiles * tiles;
+    if m <= (most + most / 2).min(MC) { m } else { m.div_ceil(m.div_ceil(most)).next_multiple_of(tiles) }
 }
 
 /// Panels of a block of B.
@@ -241,6 +256,7 @@ fn panel<
 ) {
     let mut block = *block;
     let place = index * block.kc..index * block.kc + block.kc;
+    let mut next = None;
     let panel = match b {
         PanelsOfB::Packed(packed) => packed.get(place),
         PanelsOfB::Rows { packed, .. } | PanelsOfB::Columns { packed, .. } if block.i > 0 => {
@@ -257,7 +273,12 @@ fn panel<
         }
         PanelsOfB::Rows { rows, stride, packed, again } => {
             let Some(panel) = packed.get_mut(if *again { place } else { 0..block.kc }) else { return };
-            let rows = Strided::new(rows.get(j..).unwrap_or_default(), *stride, c.cols - j);
+            let rows = rows.get(j..).unwrap_or_default();
+            if j + BLOCKS * T::LANES < c.cols {
+                // By the last elements, as `Packing` asks.
+                next = Some(Next { rows, at: 2 * BLOCKS * T::LANES - 1, stride: *stride, tall: MR });
+            }
+            let rows = Strided::new(rows, *stride, c.cols - j);
             // Beside the others, tiles keep their sums in memory; those that read A by columns do so in a frame of their own.
             in_frame(
                 simd,
@@ -282,6 +303,6 @@ fn panel<
     };
     let Some(panel) = panel else { return };
     if block.i < block.end {
-        tiles::<T, S, _, _, MR, MID, LOW, BLOCKS>(simd, a, Panel(panel), &block, c, j);
+        tiles::<T, S, _, _, MR, MID, LOW, BLOCKS>(simd, a, Panel::new(panel, next), &block, c, j);
     }
 }

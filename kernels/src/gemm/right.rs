@@ -13,37 +13,92 @@ pub(super) trait Right<T: Element, const NB: usize> {
     /// are none for where rows are, and the tile goes to memory, at half the speed.
     const OWN_FRAME: bool = true;
 
-    /// The next row.
-    fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]>;
-    /// The next `STEPS` rows, where so many blocks can be read of each: each to be had by its number, once.
+    /// As the tile at row `i` of C reads its `kc` rows.
+    #[inline(always)]
+    fn for_tile(self, _i: usize, _kc: usize) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        Some(self)
+    }
+
+    /// The next row, which is the one with the number `p`.
+    fn next_row<S: Simd>(&mut self, simd: S, p: usize) -> Option<[T::Lanes<S>; NB]>;
+    /// The next `STEPS` rows, which are the `index`th so many, where so many blocks can be read of each: each to be had by its number, once.
     fn next_rows<S: Simd, const STEPS: usize>(
         &mut self,
         simd: S,
+        index: usize,
     ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>>;
 }
 
-/// A panel of rows packed one after another.
+/// A panel of rows packed one after another. Under it, the first tiles ask for the rows of B that come into the next panel, a share each:
+/// packed out of L3 without that, they take four times as long as a tile.
 #[derive(Clone, Copy)]
-pub(super) struct Panel<'a, B, const WIDTH: usize>(pub(super) &'a [[B; WIDTH]]);
+pub(super) struct Panel<'a, T, B, const WIDTH: usize> {
+    panel: &'a [[B; WIDTH]],
+    next: Next<'a, T>,
+}
 
-impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Panel<'_, T::Block, WIDTH> {
+/// Where to ask for the rows of the next panel.
+#[derive(Clone, Copy)]
+pub(super) struct Next<'a, T> {
+    pub(super) rows: &'a [T],
+    /// The element that is asked for.
+    pub(super) at: usize,
+    pub(super) stride: usize,
+    /// Rows of a tile.
+    pub(super) tall: usize,
+}
+
+/// Steps to each row that is asked for: as many tiles go through all of them.
+const SHARES: usize = 4;
+
+impl<'a, T: Element, const WIDTH: usize> Panel<'a, T, T::Block, WIDTH> {
+    #[inline(always)]
+    pub(super) fn new(panel: &'a [[T::Block; WIDTH]], next: Option<Next<'a, T>>) -> Self {
+        // Whether there is another is not asked in every step: what is at hand costs nothing.
+        let rows = T::elements(panel.as_flattened());
+        Self { panel, next: next.unwrap_or(Next { rows, at: 0, stride: 0, tall: 1 }) }
+    }
+}
+
+impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Panel<'_, T, T::Block, WIDTH> {
     const IN_GROUPS: bool = true;
     const OWN_FRAME: bool = false;
 
     #[inline(always)]
-    fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]> {
-        let (row, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(load_blocks::<T, S, NB>(simd, row.first_chunk()?))
+    fn for_tile(self, i: usize, kc: usize) -> Option<Self> {
+        let Self { panel, mut next } = self;
+        if WIDTH == 1 {
+            // The tile before the first one packed the panel.
+            let share = (i / next.tall).wrapping_sub(1);
+            if share < SHARES {
+                next.at = next.at.wrapping_add((share * (kc / SHARES)).wrapping_mul(next.stride));
+            } else {
+                (next.at, next.stride) = (0, 0);
+            }
+        }
+        Some(Self { panel: panel.get(..kc)?, next })
+    }
+
+    #[inline(always)]
+    fn next_row<S: Simd>(&mut self, simd: S, p: usize) -> Option<[T::Lanes<S>; NB]> {
+        Some(load_blocks::<T, S, NB>(simd, self.panel.get(p)?.first_chunk()?))
     }
 
     #[inline(always)]
     fn next_rows<S: Simd, const STEPS: usize>(
         &mut self,
         simd: S,
+        index: usize,
     ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>> {
-        let (steps, rest) = self.0.split_first_chunk::<STEPS>()?;
-        self.0 = rest;
+        let steps = self.panel.as_chunks::<STEPS>().0.get(index)?;
+        // Of a wide panel, rows are streams that the CPU's prefetcher sees.
+        if WIDTH == 1 {
+            simd.prefetch(self.next.rows, self.next.at);
+            self.next.at = self.next.at.wrapping_add(self.next.stride);
+        }
         Some(
             #[inline(always)]
             move |step: usize| Some(load_blocks::<T, S, NB>(simd, steps.get(step)?.first_chunk()?)),
@@ -100,7 +155,7 @@ impl<'a, T> Strided<'a, T> {
 
 impl<T: Element, const NB: usize> Right<T, NB> for Strided<'_, T> {
     #[inline(always)]
-    fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]> {
+    fn next_row<S: Simd>(&mut self, simd: S, p: usize) -> Option<[T::Lanes<S>; NB]> {
         let lanes = match self.rest.get(..NB * T::LANES) {
             Some(row) => load_blocks::<T, S, NB>(simd, T::blocks(row).0.first_chunk()?),
             None => row_of_blocks::<T, S, NB>(simd, self.rest.get(..self.width.min(NB * T::LANES))?),
@@ -113,6 +168,7 @@ impl<T: Element, const NB: usize> Right<T, NB> for Strided<'_, T> {
     fn next_rows<S: Simd, const STEPS: usize>(
         &mut self,
         simd: S,
+        index: usize,
     ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>> {
         let rows = self.next_blocks::<NB, STEPS>()?;
         Some(
@@ -140,14 +196,15 @@ pub(super) struct Fetching<'a, T>(pub(super) Strided<'a, T>);
 
 impl<T: Element, const NB: usize> Right<T, NB> for Fetching<'_, T> {
     #[inline(always)]
-    fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]> {
-        self.0.next_row(simd)
+    fn next_row<S: Simd>(&mut self, simd: S, p: usize) -> Option<[T::Lanes<S>; NB]> {
+        self.0.next_row(simd, p)
     }
 
     #[inline(always)]
     fn next_rows<S: Simd, const STEPS: usize>(
         &mut self,
         simd: S,
+        index: usize,
     ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>> {
         let (from, stride) = (self.0.rest, self.0.stride);
         let rows = self.0.next_blocks::<NB, STEPS>()?;
@@ -171,8 +228,8 @@ pub(super) struct Packing<'a, 'p, T, B, const WIDTH: usize> {
 
 impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Packing<'_, '_, T, T::Block, WIDTH> {
     #[inline(always)]
-    fn next_row<S: Simd>(&mut self, simd: S) -> Option<[T::Lanes<S>; NB]> {
-        let lanes = self.rows.next_row(simd)?;
+    fn next_row<S: Simd>(&mut self, simd: S, p: usize) -> Option<[T::Lanes<S>; NB]> {
+        let lanes = self.rows.next_row(simd, p)?;
         let (row, rest) = core::mem::take(&mut self.panel).split_first_mut()?;
         for (lanes, block) in lanes.iter().zip(row) {
             lanes.store(block);
@@ -185,6 +242,7 @@ impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Packing<'
     fn next_rows<S: Simd, const STEPS: usize>(
         &mut self,
         simd: S,
+        index: usize,
     ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>> {
         let (from, stride) = (self.rows.rest, self.rows.stride);
         let rows = self.rows.next_blocks::<NB, STEPS>()?;

@@ -74,8 +74,11 @@ fn tile_at<T: Element, S: Simd, A: Source<T>, R: Right<T, NB>, const MR: usize, 
         R::OWN_FRAME,
         #[inline(always)]
         || {
+            // A copy: what is behind a reference is looked up again, and slices that were cut by it are checked.
+            let block = *block;
             let Some(a) = a.rows(i, block.kc) else { return };
-            tile::<T, S, R, MR, NB>(simd, block, a, b, c, i, j);
+            let Some(b) = b.for_tile(i, block.kc) else { return };
+            tile::<T, S, R, MR, NB>(simd, &block, a, b, c, i, j);
         },
     );
 }
@@ -95,8 +98,11 @@ fn pairs_at<T: Element, S: Simd, A: Source<T>, R: Right<T, NB>, const MR: usize,
         R::OWN_FRAME,
         #[inline(always)]
         || {
+            // A copy: what is behind a reference is looked up again, and slices that were cut by it are checked.
+            let block = *block;
             let Some(a) = a.rows(i, block.kc) else { return };
-            pairs::<T, S, R, MR, NB>(simd, block, a, b, c, i, j);
+            let Some(b) = b.for_tile(i, block.kc) else { return };
+            pairs::<T, S, R, MR, NB>(simd, &block, a, b, c, i, j);
         },
     );
 }

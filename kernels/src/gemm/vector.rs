@@ -160,6 +160,7 @@ fn piece<T: Element, S: Simd, const ROWS: usize, const NB: usize>(
 }
 
 /// One row of A, scaled.
+#[derive(Clone, Copy)]
 struct Line<'a, T> {
     alpha: T,
     data: &'a [T],
@@ -167,6 +168,11 @@ struct Line<'a, T> {
 }
 
 impl<T: Element> Left<T, 1> for Line<'_, T> {
+    #[inline(always)]
+    fn cut(&self, _: usize) -> Option<Self> {
+        Some(*self)
+    }
+
     #[inline(always)]
     fn column(&self, p: usize) -> Option<[T; 1]> {
         Some([self.alpha * *self.data.get(p * self.stride)?])
