@@ -199,12 +199,16 @@ impl<T: Element, const H: usize> Left<T, H> for Columns<'_, T> {
 
     #[inline(always)]
     fn columns<const STEPS: usize>(&self, index: usize) -> Option<impl Fn(usize) -> Option<[T; H]>> {
+        // Nothing but this one comparison depends on where the columns are: the compiler looks at the others once.
         let len = self.stride.checked_mul(STEPS - 1)?.checked_add(H)?;
         let steps = self.data.get(index * STEPS * self.stride..)?.get(..len)?;
-        let stride = self.stride;
+        let mut columns: [&[T; H]; STEPS] = [steps.first_chunk()?; STEPS];
+        for (step, column) in columns.iter_mut().enumerate() {
+            *column = steps.get(step * self.stride..)?.first_chunk()?;
+        }
         Some(
             #[inline(always)]
-            move |step: usize| steps.get(step * stride..)?.first_chunk().copied(),
+            move |step: usize| columns.get(step).copied().copied(),
         )
     }
 }

@@ -276,7 +276,7 @@ fn panel<
             let rows = rows.get(j..).unwrap_or_default();
             if j + BLOCKS * T::LANES < c.cols {
                 // By the last elements, as `Packing` asks.
-                next = Some(Next { rows, at: 2 * BLOCKS * T::LANES - 1, stride: *stride, tall: MR });
+                next = Some(Next { rows, at: 2 * BLOCKS * T::LANES - 1, stride: *stride });
             }
             let rows = Strided::new(rows, *stride, c.cols - j);
             // Beside the others, tiles keep their sums in memory; those that read A by columns do so in a frame of their own.
@@ -303,6 +303,13 @@ fn panel<
     };
     let Some(panel) = panel else { return };
     if block.i < block.end {
-        tiles::<T, S, _, _, MR, MID, LOW, BLOCKS>(simd, a, Panel::new(panel, next), &block, c, j);
+        tiles::<T, S, _, _, MR, MID, LOW, BLOCKS>(
+            simd,
+            a,
+            Panel::<_, _, _, MR>::new(panel, next),
+            &block,
+            c,
+            j,
+        );
     }
 }

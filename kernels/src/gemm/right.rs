@@ -32,10 +32,10 @@ pub(super) trait Right<T: Element, const NB: usize> {
     ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>>;
 }
 
-/// A panel of rows packed one after another. Under it, the first tiles ask for the rows of B that come into the next panel, a share each:
+/// A panel of rows packed one after another. Under it, the first tiles, of `TALL` rows, ask for the rows of B that come into the next panel, a share each:
 /// packed out of L3 without that, they take four times as long as a tile.
 #[derive(Clone, Copy)]
-pub(super) struct Panel<'a, T, B, const WIDTH: usize> {
+pub(super) struct Panel<'a, T, B, const WIDTH: usize, const TALL: usize> {
     panel: &'a [[B; WIDTH]],
     next: Next<'a, T>,
 }
@@ -47,23 +47,23 @@ pub(super) struct Next<'a, T> {
     /// The element that is asked for.
     pub(super) at: usize,
     pub(super) stride: usize,
-    /// Rows of a tile.
-    pub(super) tall: usize,
 }
 
 /// Steps to each row that is asked for: as many tiles go through all of them.
 const SHARES: usize = 4;
 
-impl<'a, T: Element, const WIDTH: usize> Panel<'a, T, T::Block, WIDTH> {
+impl<'a, T: Element, const WIDTH: usize, const TALL: usize> Panel<'a, T, T::Block, WIDTH, TALL> {
     #[inline(always)]
     pub(super) fn new(panel: &'a [[T::Block; WIDTH]], next: Option<Next<'a, T>>) -> Self {
         // Whether there is another is not asked in every step: what is at hand costs nothing.
         let rows = T::elements(panel.as_flattened());
-        Self { panel, next: next.unwrap_or(Next { rows, at: 0, stride: 0, tall: 1 }) }
+        Self { panel, next: next.unwrap_or(Next { rows, at: 0, stride: 0 }) }
     }
 }
 
-impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Panel<'_, T, T::Block, WIDTH> {
+impl<T: Element, const WIDTH: usize, const TALL: usize, const NB: usize> Right<T, NB>
+    for Panel<'_, T, T::Block, WIDTH, TALL>
+{
     const IN_GROUPS: bool = true;
     const OWN_FRAME: bool = false;
 
@@ -72,7 +72,7 @@ impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Panel<'_,
         let Self { panel, mut next } = self;
         if WIDTH == 1 {
             // The tile before the first one packed the panel.
-            let share = (i / next.tall).wrapping_sub(1);
+            let share = (i / TALL).wrapping_sub(1);
             if share < SHARES {
                 next.at = next.at.wrapping_add((share * (kc / SHARES)).wrapping_mul(next.stride));
             } else {
