@@ -98,7 +98,15 @@ pub(super) fn multiply<
                 PanelsOfB::Packed(T::blocks(panels.get(from..).unwrap_or_default()).0.as_chunks().0)
             } else if b.width_stride == 1 && m >= if NB > 3 { TALLER } else { MR } {
                 let rows = b.data.get(pc * b.k_stride..).unwrap_or_default();
-                PanelsOfB::Rows { rows, stride: b.k_stride, packed: &mut *packed_b, again: m > most }
+                let below = (pc + kc < k).then_some(jc + kc * b.k_stride);
+                PanelsOfB::Rows {
+                    rows,
+                    stride: b.k_stride,
+                    end: jc + nc,
+                    below,
+                    packed: &mut *packed_b,
+                    again: m > most,
+                }
             } else if S::TURNS && b.k_stride == 1 {
                 PanelsOfB::Columns { b: &b, p: pc, packed: &mut *packed_b, again: m > most }
             } else {
@@ -166,10 +174,13 @@ fn rows_at_a_time<T: Element, S: Simd>(m: usize, kc: usize) -> usize {
 /// Panels of a block of B.
 enum PanelsOfB<'b, 'p, T, B, const NB: usize> {
     Packed(&'p [[B; NB]]),
-    /// Rows, to be packed under the first block of A; each panel into the same place, where there is no second block.
+    /// Rows, to be packed under the first block of A; each panel into the same place, where there is no second block. Columns
+    /// up to `end`; `below`: the first element of the next block of rows.
     Rows {
         rows: &'b [T],
         stride: usize,
+        end: usize,
+        below: Option<usize>,
         packed: &'p mut [[B; NB]],
         again: bool,
     },
@@ -271,14 +282,13 @@ fn panel<
             );
             Some(&*panel)
         }
-        PanelsOfB::Rows { rows, stride, packed, again } => {
+        PanelsOfB::Rows { rows, stride, end, below, packed, again } => {
             let Some(panel) = packed.get_mut(if *again { place } else { 0..block.kc }) else { return };
-            let rows = rows.get(j..).unwrap_or_default();
-            if j + BLOCKS * T::LANES < c.cols {
-                // By the last elements, as `Packing` asks.
-                next = Some(Next { rows, at: 2 * BLOCKS * T::LANES - 1, stride: *stride });
-            }
-            let rows = Strided::new(rows, *stride, c.cols - j);
+            // By the last elements, as `Packing` asks.
+            let beside = j + BLOCKS * T::LANES;
+            let first = if beside < *end { Some(beside) } else { *below };
+            next = first.map(|first| Next { rows, at: first + NB * T::LANES - 1, stride: *stride });
+            let rows = Strided::new(rows.get(j..).unwrap_or_default(), *stride, c.cols - j);
             // Beside the others, tiles keep their sums in memory; those that read A by columns do so in a frame of their own.
             in_frame(
                 simd,

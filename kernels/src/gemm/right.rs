@@ -96,7 +96,7 @@ impl<T: Element, const WIDTH: usize, const TALL: usize, const NB: usize> Right<T
         let steps = self.panel.as_chunks::<STEPS>().0.get(index)?;
         // Of a wide panel, rows are streams that the CPU's prefetcher sees.
         if WIDTH == 1 {
-            simd.prefetch(self.next.rows, self.next.at);
+            simd.prefetch_to_l2(self.next.rows, self.next.at);
             self.next.at = self.next.at.wrapping_add(self.next.stride);
         }
         Some(

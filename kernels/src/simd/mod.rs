@@ -61,6 +61,12 @@ pub trait Simd: Copy {
         let _ = (x, at);
     }
 
+    /// As [`prefetch`](Self::prefetch), but no nearer than L2: what is read before it stays in L1.
+    #[inline(always)]
+    fn prefetch_to_l2<T>(self, x: &[T], at: usize) {
+        let _ = (x, at);
+    }
+
     /// Runs `f` in a function that is compiled with this instruction set's features.
     fn vectorize<R>(self, f: impl FnOnce() -> R) -> R;
 }
