@@ -94,7 +94,7 @@ impl<T: Element, const WIDTH: usize, const TALL: usize, const NB: usize> Right<T
         index: usize,
     ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>> {
         let steps = self.panel.as_chunks::<STEPS>().0.get(index)?;
-        // Of a wide panel, rows are streams that the CPU's prefetcher sees.
+        // Rows of a wide panel are several lines each; what asking would bring there has not been measured.
         if WIDTH == 1 {
             simd.prefetch_to_l2(self.next.rows, self.next.at);
             self.next.at = self.next.at.wrapping_add(self.next.stride);
@@ -155,7 +155,7 @@ impl<'a, T> Strided<'a, T> {
 
 impl<T: Element, const NB: usize> Right<T, NB> for Strided<'_, T> {
     #[inline(always)]
-    fn next_row<S: Simd>(&mut self, simd: S, p: usize) -> Option<[T::Lanes<S>; NB]> {
+    fn next_row<S: Simd>(&mut self, simd: S, _: usize) -> Option<[T::Lanes<S>; NB]> {
         let lanes = match self.rest.get(..NB * T::LANES) {
             Some(row) => load_blocks::<T, S, NB>(simd, T::blocks(row).0.first_chunk()?),
             None => row_of_blocks::<T, S, NB>(simd, self.rest.get(..self.width.min(NB * T::LANES))?),
@@ -168,7 +168,7 @@ impl<T: Element, const NB: usize> Right<T, NB> for Strided<'_, T> {
     fn next_rows<S: Simd, const STEPS: usize>(
         &mut self,
         simd: S,
-        index: usize,
+        _: usize,
     ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>> {
         let rows = self.next_blocks::<NB, STEPS>()?;
         Some(
@@ -204,7 +204,7 @@ impl<T: Element, const NB: usize> Right<T, NB> for Fetching<'_, T> {
     fn next_rows<S: Simd, const STEPS: usize>(
         &mut self,
         simd: S,
-        index: usize,
+        _: usize,
     ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>> {
         let (from, stride) = (self.0.rest, self.0.stride);
         let rows = self.0.next_blocks::<NB, STEPS>()?;
@@ -242,7 +242,7 @@ impl<T: Element, const WIDTH: usize, const NB: usize> Right<T, NB> for Packing<'
     fn next_rows<S: Simd, const STEPS: usize>(
         &mut self,
         simd: S,
-        index: usize,
+        _: usize,
     ) -> Option<impl FnMut(usize) -> Option<[T::Lanes<S>; NB]>> {
         let (from, stride) = (self.rows.rest, self.rows.stride);
         let rows = self.rows.next_blocks::<NB, STEPS>()?;
