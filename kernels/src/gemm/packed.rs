@@ -14,9 +14,9 @@ use crate::simd::Simd;
 
 /// The most rows of A at a time.
 pub(super) const MC: usize = 144;
-/// Bytes of a block of A, which stays in L2 beside a panel of B: of 1 MB where a register is a block, else of 512 KB.
-const FAR_WIDE: usize = 576 << 10;
-const FAR: usize = 192 << 10;
+/// Bytes of a block of A, which stays in L2 beside the panels: of the 1 MB that CPUs have where a block is a register, else of 512 KB.
+const BYTES_OF_1_MB: usize = 576 << 10;
+const BYTES: usize = 192 << 10;
 /// The depth of a block: deep enough that loading and storing C between blocks costs little.
 pub(super) const KC: usize = 512;
 /// Columns of B packed at a time: a block of `KC x NC` stays in L3. A multiple of every panel's width.
@@ -166,9 +166,15 @@ pub(super) fn multiply<
 /// block's end; after a first tile of six rows, those of eight leave two.
 #[inline(always)]
 fn rows_at_a_time<T: Element, S: Simd>(m: usize, kc: usize) -> usize {
-    let (bytes, tiles) = if S::BLOCK_IS_REGISTER { (FAR_WIDE, 24) } else { (FAR, 12) };
-    let most = (bytes / (kc * size_of::<T>())).clamp(tiles, MC) / tiles * tiles;
-    if m <= (most + most / 2).min(MC) { m } else { m.div_ceil(m.div_ceil(most)).next_multiple_of(tiles) }
+    let (bytes, tiles) = if S::BLOCK_IS_REGISTER { (BYTES_OF_1_MB, 24) } else { (BYTES, 12) };
+    let rows = bytes / (kc * size_of::<T>()).max(1);
+    let most = (rows / tiles * tiles).clamp(tiles, MC);
+    if m <= min(most + most / 2, MC) {
+        return m;
+    }
+    // Evenly: a last block of few rows would read all panels for them.
+    let blocks = m.div_ceil(most).max(1);
+    m.div_ceil(blocks).next_multiple_of(tiles)
 }
 
 /// Panels of a block of B.
