@@ -3,7 +3,7 @@
 use super::edges::{gather, load_rows, scatter, store_rows};
 use super::left::Left;
 use super::plan::Product;
-use super::right::Right;
+use super::right::{Right, STEPS};
 use super::{Bias, MatMut};
 use crate::Element;
 use crate::simd::{Arithmetic, Lanes, Simd};
@@ -32,9 +32,6 @@ impl<T: Element> Start<T> {
         }
     }
 }
-
-/// Steps of k at a time, of a panel and where a tile is one block wide.
-const STEPS: usize = 4;
 
 /// A tile of C: `MR` rows of `NB` blocks of columns.
 pub(super) type Tile<V, const MR: usize, const NB: usize> = [[V; NB]; MR];

@@ -12,7 +12,7 @@ use super::{LINE, MatMut, even_depth, min, on_the_same_lines, panel_blocks};
 use crate::Element;
 use crate::simd::Simd;
 
-/// The most rows of A at a time.
+/// The most rows of A at a time. A multiple of every tile's height.
 pub(super) const MC: usize = 144;
 /// Bytes of a block of A, which stays in L2 beside the panels: of the 1 MB that CPUs have where a block is a register, else of 512 KB.
 const BYTES_OF_1_MB: usize = 576 << 10;

@@ -5,6 +5,9 @@ use core::hint::cold_path;
 use crate::Element;
 use crate::simd::{Arithmetic, Lanes, Simd};
 
+/// Steps of k at a time, of a panel and where a tile is one block wide.
+pub(super) const STEPS: usize = 4;
+
 /// `NB` blocks of columns of B, read row by row. Lanes past B's last column hold anything: what comes of them is dropped.
 pub(super) trait Right<T: Element, const NB: usize> {
     /// Whether some rows at a time cost less than one where a block is one register, too.
@@ -49,9 +52,6 @@ pub(super) struct Next<'a, T> {
     pub(super) stride: usize,
 }
 
-/// Steps to each row that is asked for: as many tiles go through all of them.
-const SHARES: usize = 4;
-
 impl<'a, T: Element, const WIDTH: usize, const TALL: usize> Panel<'a, T, T::Block, WIDTH, TALL> {
     #[inline(always)]
     pub(super) fn new(panel: &'a [[T::Block; WIDTH]], next: Option<Next<'a, T>>) -> Self {
@@ -71,10 +71,10 @@ impl<T: Element, const WIDTH: usize, const TALL: usize, const NB: usize> Right<T
     fn for_tile(self, i: usize, kc: usize) -> Option<Self> {
         let Self { panel, mut next } = self;
         if WIDTH == 1 {
-            // The tile before the first one packed the panel.
+            // The tile before the first one packed the panel. One row is asked for in so many steps, so as many tiles ask for all.
             let share = (i / TALL).wrapping_sub(1);
-            if share < SHARES {
-                next.at = next.at.wrapping_add((share * (kc / SHARES)).wrapping_mul(next.stride));
+            if share < STEPS {
+                next.at = next.at.wrapping_add((share * (kc / STEPS)).wrapping_mul(next.stride));
             } else {
                 (next.at, next.stride) = (0, 0);
             }
